@@ -1,0 +1,3 @@
+package schema
+
+type tables struct{}
