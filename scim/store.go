@@ -49,6 +49,10 @@ type Record struct {
 	Doc []byte
 	// Object is what Doc encodes. Writers must set it; readers leave it nil.
 	Object schema.Object
+	// HasGroups is set by Get and Query when the resource is a direct member
+	// of a group, found in the same statement, so that a resource without
+	// groups costs no second query. Writers ignore it.
+	HasGroups bool
 }
 
 // ResourceStore keeps resources. All methods join the transaction of InTx that
@@ -136,16 +140,22 @@ type MemberStore interface {
 	// AddMembers adds those not there yet. *UnknownMemberError if an id names
 	// no User or Group visible in domain, unless acceptUnknown is configured.
 	AddMembers(ctx context.Context, group, domain string, members []Member) (int64, error)
-	RemoveMembers(ctx context.Context, group string, ids []string) (int64, error)
+	// RemoveMembers removes those that are members; others are no error.
+	// Members outside domain stay.
+	RemoveMembers(ctx context.Context, group, domain string, ids []string) (int64, error)
 	// RemoveMembersWhere removes those that satisfy a predicate over members[…].
-	RemoveMembersWhere(ctx context.Context, group string, where filter.Predicate) (int64, error)
-	// SetMembers makes the members exactly these, by a set difference in the database.
+	// Members outside domain stay.
+	RemoveMembersWhere(ctx context.Context, group, domain string, where filter.Predicate) (int64, error)
+	// SetMembers makes the members visible in domain exactly these, by a set
+	// difference in the database. Errors as AddMembers.
 	SetMembers(ctx context.Context, group, domain string, members []Member) (int64, error)
-	// Members returns the direct members of each group, ordered by id.
-	Members(ctx context.Context, groups []string) (map[string][]Member, error)
-	// Groups returns the groups of each resource, indirect ones included, each once
-	// (direct wins), ordered by id. Cycles are harmless.
-	Groups(ctx context.Context, ids []string) (map[string][]Membership, error)
+	// Members returns the direct members of each group that are visible in
+	// domain ("" sees all), ordered by id.
+	Members(ctx context.Context, groups []string, domain string) (map[string][]Member, error)
+	// Groups returns the groups of each resource that are visible in domain,
+	// indirect ones included, each once (direct wins), ordered by id. Cycles
+	// are harmless.
+	Groups(ctx context.Context, ids []string, domain string) (map[string][]Membership, error)
 }
 
 // PasswordStore keeps password hashes apart from the documents.
