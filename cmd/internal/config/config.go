@@ -1,0 +1,149 @@
+package config
+
+import (
+	"time"
+)
+
+// Config is every setting. Start from Default; the zero value of a field that
+// Default leaves alone works.
+type Config struct {
+	// Data is the folder of the embedded database, the master key and other
+	// local files. It is created when absent.
+	Data string `koanf:"data"`
+	// DatabaseURL selects PostgreSQL ("postgres://…"). Empty: SQLite in Data.
+	DatabaseURL Secret `koanf:"database_url"`
+	// Listen is the address to listen on, "host:port". Port 0 takes any free one.
+	Listen string `koanf:"listen"`
+	// Issuer is the public base URL of this server. Empty: derived from the
+	// address listened on, which must then be a loopback one.
+	Issuer string `koanf:"issuer"`
+	// PublicURLs are further public base URLs under which clients reach this
+	// server. The Host header may choose among them and the issuer, and
+	// nothing else (meta.location, RFC 7643 section 3.1).
+	PublicURLs []string `koanf:"public_urls"`
+	// TrustedProxies are the addresses or CIDR ranges of the reverse proxies
+	// whose X-Forwarded-For and X-Forwarded-Proto count. Empty: nobody's.
+	TrustedProxies []string `koanf:"trusted_proxies"`
+	// MasterKey is the key ring: one or more lines of "kid:base64", the first
+	// of which seals. Empty: MasterKeyCommand, else the file master.key in Data.
+	MasterKey Secret `koanf:"master_key"`
+	// MasterKeyCommand is a program with arguments, run without a shell, whose
+	// standard output is the key ring.
+	MasterKeyCommand []string `koanf:"master_key_command" sep:" "`
+	// ShutdownTimeout bounds how long requests under way may take to finish
+	// after a stop is asked for.
+	ShutdownTimeout time.Duration `koanf:"shutdown_timeout"`
+
+	TLS   TLS   `koanf:"tls"`
+	Log   Log   `koanf:"log"`
+	Audit Audit `koanf:"audit"`
+	SCIM  SCIM  `koanf:"scim"`
+}
+
+// TLS names the certificate files. They are read again when they change.
+type TLS struct {
+	Cert string `koanf:"cert"` // PEM, with the chain
+	Key  string `koanf:"key"`  // PEM
+}
+
+// Log says what is logged to standard error, and how.
+type Log struct {
+	Level  string `koanf:"level"`  // debug, info, warn, error
+	Format string `koanf:"format"` // text, json
+}
+
+// Audit says how long audit events are kept.
+type Audit struct {
+	// Retention is the age at which events are removed; 0 keeps them forever.
+	// At least 30 days, the time in which a deleted user can be restored.
+	Retention time.Duration `koanf:"retention"`
+}
+
+// SCIM holds the settings of the directory.
+type SCIM struct {
+	// Schemas and ResourceTypes are folders of JSON files in the form of RFC
+	// 7643 sections 7 and 6.
+	Schemas       string `koanf:"schemas"`
+	ResourceTypes string `koanf:"resource_types"`
+	// DefaultProfile is the client profile of discovery without a token and
+	// of new tokens: rfc, compat, strict or ping.
+	DefaultProfile string `koanf:"default_profile"`
+	// Indexed names further attributes to index, such as "User:title".
+	Indexed []string `koanf:"indexed"`
+	// UniqueGroupNames refuses two groups with one displayName.
+	UniqueGroupNames bool `koanf:"unique_group_names"`
+	// AcceptUnknownMembers stores member ids that name nobody.
+	AcceptUnknownMembers bool `koanf:"accept_unknown_members"`
+	// Rate and Burst bound the requests per second of one token on one node.
+	Rate  int `koanf:"rate"`
+	Burst int `koanf:"burst"`
+	// QueryTimeout bounds one query in the database; past it the answer is
+	// 400 tooMany (RFC 7644 section 3.4.2.1).
+	QueryTimeout time.Duration `koanf:"query_timeout"`
+
+	Limits Limits `koanf:"limits"`
+	Brake  Brake  `koanf:"brake"`
+}
+
+// Limits bounds the size of requests and answers. Sizes are bytes.
+type Limits struct {
+	Body            int           `koanf:"body"`
+	GroupBody       int           `koanf:"group_body"`
+	BulkBody        int           `koanf:"bulk_body"`
+	BulkOperations  int           `koanf:"bulk_operations"`
+	Depth           int           `koanf:"depth"`
+	FilterLength    int           `koanf:"filter_length"`
+	Comparisons     int           `koanf:"comparisons"`
+	Nesting         int           `koanf:"nesting"`
+	DefaultCount    int           `koanf:"default_count"`
+	MaxCount        int           `koanf:"max_count"`
+	CursorTimeout   time.Duration `koanf:"cursor_timeout"`
+	PatchOperations int           `koanf:"patch_operations"`
+	MemberValues    int           `koanf:"member_values"`
+	Names           int           `koanf:"names"`
+	Elements        int           `koanf:"elements"`
+}
+
+// Brake bounds how many users one token may deactivate or delete: past
+// Percent of the users within Window it is refused until an administrator
+// confirms, once the directory has Minimum users.
+type Brake struct {
+	Percent int           `koanf:"percent"` // 100 switches it off
+	Minimum int           `koanf:"minimum"`
+	Window  time.Duration `koanf:"window"`
+}
+
+// Default returns the settings of a server that nobody configured.
+func Default() Config {
+	return Config{
+		Data:            "sallyport-data",
+		Listen:          "127.0.0.1:8080",
+		ShutdownTimeout: 30 * time.Second,
+		Log:             Log{Level: "info", Format: "text"},
+		SCIM: SCIM{
+			DefaultProfile:   "compat",
+			UniqueGroupNames: true,
+			Rate:             2000,
+			Burst:            4000,
+			QueryTimeout:     5 * time.Second,
+			Limits: Limits{
+				Body:            1 << 20,
+				GroupBody:       16 << 20,
+				BulkBody:        4 << 20,
+				BulkOperations:  1000,
+				Depth:           32,
+				FilterLength:    8192,
+				Comparisons:     50,
+				Nesting:         16,
+				DefaultCount:    100,
+				MaxCount:        500,
+				CursorTimeout:   time.Hour,
+				PatchOperations: 1000,
+				MemberValues:    10000,
+				Names:           100,
+				Elements:        1000,
+			},
+			Brake: Brake{Percent: 20, Minimum: 500, Window: time.Hour},
+		},
+	}
+}

@@ -1,0 +1,162 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// setting is one field of a Config with its key.
+type setting struct {
+	key   string
+	value reflect.Value
+	sep   string // between the elements of a list in the environment
+}
+
+// settings lists the fields of cfg, those of nested structs included.
+func settings(cfg *Config) []setting {
+	return appendSettings(nil, "", reflect.ValueOf(cfg).Elem())
+}
+
+func appendSettings(out []setting, prefix string, v reflect.Value) []setting {
+	for i := range v.NumField() {
+		tag := v.Type().Field(i).Tag
+		key := prefix + tag.Get("koanf")
+		if v.Field(i).Kind() == reflect.Struct {
+			out = appendSettings(out, key+".", v.Field(i))
+			continue
+		}
+		sep := tag.Get("sep")
+		if sep == "" {
+			sep = ","
+		}
+		out = append(out, setting{key: key, value: v.Field(i), sep: sep})
+	}
+	return out
+}
+
+func (s setting) secret() bool { return s.value.Type() == reflect.TypeFor[Secret]() }
+
+// set assigns a value of a YAML file or the text of a variable or flag.
+func (s setting) set(raw any) error {
+	if s.value.Kind() == reflect.Slice {
+		return s.setList(raw)
+	}
+	text, ok := scalar(raw)
+	if !ok {
+		return fmt.Errorf("wants %s, not a %s", s.wants(), shape(raw))
+	}
+	switch s.value.Interface().(type) {
+	case time.Duration:
+		d, err := ParseDuration(text)
+		if err != nil {
+			return err
+		}
+		s.value.SetInt(int64(d))
+		return nil
+	case bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("wants %s", s.wants())
+		}
+		s.value.SetBool(b)
+		return nil
+	case int:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return fmt.Errorf("wants %s", s.wants())
+		}
+		s.value.SetInt(n)
+		return nil
+	default:
+		s.value.SetString(text)
+		return nil
+	}
+}
+
+func (s setting) wants() string {
+	switch s.value.Interface().(type) {
+	case time.Duration:
+		return "a time such as 90s, 12h or 30d"
+	case bool:
+		return "true or false"
+	case int:
+		return "a whole number"
+	default:
+		return "text"
+	}
+}
+
+func (s setting) setList(raw any) error {
+	var list []string
+	switch v := raw.(type) {
+	case nil:
+	case []any:
+		for _, e := range v {
+			text, ok := scalar(e)
+			if !ok {
+				return errors.New("wants a list of texts")
+			}
+			list = append(list, text)
+		}
+	default:
+		text, ok := scalar(raw)
+		if !ok {
+			return errors.New("wants a list of texts")
+		}
+		for part := range strings.SplitSeq(text, s.sep) {
+			if part = strings.TrimSpace(part); part != "" {
+				list = append(list, part)
+			}
+		}
+	}
+	s.value.Set(reflect.ValueOf(list))
+	return nil
+}
+
+func scalar(raw any) (string, bool) {
+	switch v := raw.(type) {
+	case nil:
+		return "", true
+	case string:
+		return v, true
+	case bool, int, int64, uint64, float64:
+		return fmt.Sprint(v), true
+	}
+	return "", false
+}
+
+func shape(raw any) string {
+	if _, ok := raw.([]any); ok {
+		return "list"
+	}
+	return "map"
+}
+
+// ParseDuration reads a time span as time.ParseDuration does, and also whole
+// days ("30d") and weeks ("2w"), which a day of 24 hours is exact enough for.
+func ParseDuration(text string) (time.Duration, error) {
+	const day = 24 * time.Hour
+	for unit, length := range map[string]time.Duration{"d": day, "w": 7 * day} {
+		count, ok := strings.CutSuffix(text, unit)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(count, 10, 32)
+		if err != nil || n > int64(200*365*day/length) {
+			return 0, fmt.Errorf("%q is not a time such as 90s, 12h or 30d", text)
+		}
+		return time.Duration(n) * length, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		if text == "0" || text == "" {
+			return 0, nil
+		}
+		return 0, fmt.Errorf("%q is not a time such as 90s, 12h or 30d", text)
+	}
+	return d, nil
+}
