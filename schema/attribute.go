@@ -72,7 +72,20 @@ type Attribute struct {
 	// document (Group.members), so that a change of one never loads the rest.
 	Relation bool
 
-	sub map[string]*Attribute // by lower-cased name; filled by compile
+	// standard names the list that values must come from under
+	// Policy.CheckStandards.
+	standard standard
+	// refBase makes the sub-attribute $ref follow from value: refBase + value.
+	refBase string
+	// sub finds sub-attributes by canonical and by lower-cased name.
+	sub map[string]*Attribute
+	// primary, typ and value are the sub-attributes of RFC 7643 section 2.4
+	// with these names, or nil.
+	primary, typ, value *Attribute
+	// quoted is `"name":`, ready to be written.
+	quoted string
+	// slot is the position among the siblings.
+	slot int
 }
 
 // SubAttribute returns the sub-attribute with that name, ignoring case
@@ -83,6 +96,15 @@ func (a *Attribute) SubAttribute(name string) *Attribute {
 	}
 	return a.sub[strings.ToLower(name)]
 }
+
+// hidden reports whether values never leave the server and are never kept in
+// the stored document.
+func (a *Attribute) hidden() bool {
+	return a.Returned == ReturnedNever || a.Mutability == WriteOnly
+}
+
+// stored reports whether values stand in the stored document.
+func (a *Attribute) stored() bool { return !a.hidden() && !a.Derived && !a.Relation }
 
 // Ref names one attribute, or one sub-attribute, of a resource type.
 type Ref struct {

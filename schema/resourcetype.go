@@ -1,7 +1,5 @@
 package schema
 
-import "io/fs"
-
 // URNs of the schemas that Sallyport ships.
 const (
 	UserURN           = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -37,24 +35,4 @@ type ResourceType struct {
 	Extensions  []Extension
 
 	tables
-}
-
-// Registry holds every schema and resource type of the server, compiled once
-// at start. Safe for concurrent use.
-type Registry struct {
-	types []*ResourceType
-	index map[string]*ResourceType
-	// further lookup tables are the owner's business
-}
-
-// Types returns all resource types, User and Group first, in a fixed order.
-func (g *Registry) Types() []*ResourceType { return g.types }
-
-// Load returns the built-in User and Group types, with the enterprise and
-// second-factor extensions, plus what the JSON files of the two folders
-// define (RFC 7643 sections 6 and 7, in the form of /Schemas and
-// /ResourceTypes). Either folder may be nil. Every fault of every file is
-// reported at once with file and JSON pointer.
-func Load(schemas, resourceTypes fs.FS) (*Registry, error) {
-	return nil, nil
 }
