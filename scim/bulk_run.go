@@ -1,0 +1,278 @@
+package scim
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/sallyport-id/sallyport/schema"
+)
+
+// bulkRun performs the operations of one bulk request, each in a transaction
+// of its own, in the order of the request except that a resource is made
+// before the operations that refer to it. Resources that refer to each other
+// in a circle (RFC 7644 section 3.7.1) are made together in one transaction:
+// first without the references that cannot exist yet, which a PATCH adds when
+// all are there. If one of them fails, none is made.
+type bulkRun struct {
+	s      *Service
+	caller Caller
+	base   string
+	req    *bulkRequest
+
+	defined map[string]int // operation by the bulkId of its POST
+	refs    [][]int        // the POST operations that each operation refers to
+	group   []int          // the circle that each operation belongs to
+	circles [][]int        // operations of each circle, in request order
+	errors  int
+}
+
+func newBulkRun(s *Service, caller Caller, base string, req *bulkRequest) *bulkRun {
+	r := &bulkRun{s: s, caller: caller, base: base, req: req, defined: make(map[string]int)}
+	for i, op := range req.operations {
+		if op.fault == nil && op.method == http.MethodPost {
+			r.defined[op.bulkID] = i
+		}
+	}
+	r.refs = make([][]int, len(req.operations))
+	for i, op := range req.operations {
+		r.refs[i] = r.readRefs(op)
+	}
+	r.group, r.circles = circlesOf(r.refs)
+	return r
+}
+
+// readRefs finds the operations that op refers to in path and data, and notes
+// a reference to none as its fault.
+func (r *bulkRun) readRefs(op *bulkOperation) []int {
+	if op.fault != nil {
+		return nil
+	}
+	refs, unknown := refsOf(op.data, r.defined)
+	if bulkID, ok := strings.CutPrefix(op.id, bulkPrefix); ok {
+		if i, ok := r.defined[bulkID]; ok {
+			refs = append(refs, i)
+		} else {
+			unknown = append(unknown, bulkID)
+		}
+	}
+	if len(unknown) > 0 {
+		op.fault = Errorf(http.StatusBadRequest, TypeInvalidValue,
+			"bulkId %s names no POST operation of this request.", quoteSome(unknown))
+		return nil
+	}
+	return refs
+}
+
+// all runs every operation until failOnErrors is reached. The error is that of
+// a request that ended before its operations.
+func (r *bulkRun) all(ctx context.Context) error {
+	for i := range r.req.operations {
+		if err := r.reach(ctx, i); err != nil {
+			return err
+		}
+		if r.full() {
+			return nil
+		}
+	}
+	return nil
+}
+
+// full reports whether as many operations failed as the client accepts
+// (RFC 7644 section 3.7.3).
+func (r *bulkRun) full() bool {
+	return r.req.failOnErrors > 0 && r.errors >= r.req.failOnErrors
+}
+
+// reach runs operation i, after those that it refers to, unless it has run.
+func (r *bulkRun) reach(ctx context.Context, i int) error {
+	op := r.req.operations[i]
+	if op.result != nil || r.full() {
+		return nil
+	}
+	circle := r.circles[r.group[i]]
+	for _, member := range circle {
+		for _, ref := range r.refs[member] {
+			if r.group[ref] == r.group[i] {
+				continue
+			}
+			if err := r.reach(ctx, ref); err != nil {
+				return err
+			}
+		}
+	}
+	if r.full() {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("bulk request ended early: %w", err)
+	}
+	if len(circle) > 1 || r.refersToItself(i) {
+		r.runCircle(ctx, circle)
+		return nil
+	}
+	r.runOne(ctx, op)
+	return nil
+}
+
+func (r *bulkRun) refersToItself(i int) bool {
+	for _, ref := range r.refs[i] {
+		if ref == i {
+			return true
+		}
+	}
+	return false
+}
+
+// runOne runs an operation all of whose references have run.
+func (r *bulkRun) runOne(ctx context.Context, op *bulkOperation) {
+	if op.fault != nil {
+		r.fail(ctx, op, op.fault)
+		return
+	}
+	var broken string
+	lookup := func(_, bulkID string) (string, bool) {
+		id, ok, failed := r.made(bulkID)
+		if failed {
+			broken = bulkID
+		}
+		return id, ok
+	}
+	data, _ := rewriteRefs(op.data, "", lookup).(schema.Object)
+	id := op.id
+	if bulkID, ok := strings.CutPrefix(id, bulkPrefix); ok {
+		id, _ = lookup("path", bulkID)
+	}
+	if broken != "" {
+		r.fail(ctx, op, brokenRef(broken))
+		return
+	}
+	res, err := op.run(ctx, r.s, r.caller, r.base, id, data)
+	if err != nil {
+		op.id = id
+		r.fail(ctx, op, err)
+		return
+	}
+	op.succeed(res)
+}
+
+// made returns the id of the resource that a POST of this request made.
+func (r *bulkRun) made(bulkID string) (id string, ok, failed bool) {
+	i, ok := r.defined[bulkID]
+	if !ok {
+		return "", false, false
+	}
+	result := r.req.operations[i].result
+	if result == nil || result.failed {
+		return "", false, true
+	}
+	return result.id, true, false
+}
+
+// brokenRef is the answer to an operation that refers to one that failed
+// (RFC 7644 section 3.7.1).
+func brokenRef(bulkID string) *Error {
+	return Errorf(http.StatusConflict, "",
+		"The operation refers to bulkId %.64q, whose resource was not created.", bulkID)
+}
+
+// fail records an error and logs one that the client is not told about.
+func (r *bulkRun) fail(ctx context.Context, op *bulkOperation, err error) {
+	op.fail(err, r.base)
+	r.errors++
+	if AsError(err).Status == http.StatusInternalServerError {
+		r.s.log.ErrorContext(ctx, "bulk operation failed", "error", err, "request_id", r.caller.RequestID)
+	}
+}
+
+// runCircle makes the resources of a circle, all or none.
+func (r *bulkRun) runCircle(ctx context.Context, circle []int) {
+	culprit := -1
+	var done []*Resource
+	err := r.checkCircle(circle, &culprit)
+	if err == nil {
+		err = r.s.transact(ctx, func(ctx context.Context) error {
+			var err error
+			done, err = r.makeCircle(ctx, circle, &culprit)
+			return err
+		})
+	}
+	if err == nil {
+		for n, i := range circle {
+			r.req.operations[i].succeed(done[n])
+		}
+		return
+	}
+	if culprit < 0 { // the commit itself failed
+		culprit = circle[0]
+	}
+	for _, i := range circle {
+		op := r.req.operations[i]
+		if i == culprit {
+			r.fail(ctx, op, err)
+		} else {
+			r.fail(ctx, op, brokenRef(r.req.operations[culprit].bulkID))
+		}
+	}
+}
+
+// checkCircle refuses a circle that refers to a resource that was not made.
+func (r *bulkRun) checkCircle(circle []int, culprit *int) error {
+	for _, i := range circle {
+		*culprit = i
+		for _, ref := range r.refs[i] {
+			op := r.req.operations[ref]
+			if r.group[ref] != r.group[i] && (op.result == nil || op.result.failed) {
+				return brokenRef(op.bulkID)
+			}
+		}
+	}
+	*culprit = -1
+	return nil
+}
+
+// makeCircle creates the resources and then adds what had to wait. It may run
+// again, so it starts from nothing each time. culprit is the operation at work.
+func (r *bulkRun) makeCircle(ctx context.Context, circle []int, culprit *int) ([]*Resource, error) {
+	missing := make(map[string]bool, len(circle))
+	for _, i := range circle {
+		missing[r.req.operations[i].bulkID] = true
+	}
+	ids := make(map[string]string, len(circle))
+	lookup := func(_, bulkID string) (string, bool) {
+		if id, ok := ids[bulkID]; ok {
+			return id, true
+		}
+		id, ok, _ := r.made(bulkID)
+		return id, ok
+	}
+	done := make([]*Resource, len(circle))
+	rest := make([][]late, len(circle))
+	for n, i := range circle {
+		*culprit = i
+		op := r.req.operations[i]
+		now, waiting := postpone(op.rt, op.data, missing)
+		data, _ := rewriteRefs(now, "", lookup).(schema.Object)
+		res, err := r.s.Create(ctx, r.caller, op.rt, data, Request{Base: r.base})
+		if err != nil {
+			return nil, err
+		}
+		done[n], rest[n], ids[op.bulkID] = res, waiting, res.ID
+		delete(missing, op.bulkID)
+	}
+	for n, i := range circle {
+		if len(rest[n]) == 0 {
+			continue
+		}
+		*culprit = i
+		op := r.req.operations[i]
+		res, err := r.s.Patch(ctx, r.caller, op.rt, done[n].ID, patchOf(rest[n], lookup), Request{Base: r.base})
+		if err != nil {
+			return nil, err
+		}
+		done[n].Version = res.Version
+	}
+	*culprit = -1
+	return done, nil
+}
