@@ -1,0 +1,139 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"gorm.io/gorm"
+
+	"github.com/sallyport-id/sallyport/schema"
+	"github.com/sallyport-id/sallyport/scim"
+)
+
+// Result codes of SQLite (https://www.sqlite.org/rescode.html); the low byte is
+// the primary code.
+const (
+	sqliteBusy             = 5
+	sqliteLocked           = 6
+	sqliteInterrupt        = 9
+	sqliteConstraintPK     = 1555
+	sqliteConstraintUnique = 2067
+)
+
+// SQLSTATE codes of PostgreSQL.
+const (
+	pgSerializationFailure = "40001"
+	pgDeadlock             = "40P01"
+	pgUniqueViolation      = "23505"
+	pgLockNotAvailable     = "55P03"
+	pgQueryCanceled        = "57014"
+)
+
+// sqlError turns a driver error into the sentinel that callers know and wraps
+// the rest with what was being done. Errors that are sentinels already pass.
+func (db *DB) sqlError(ctx context.Context, op string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case isDomainError(err):
+		return err
+	case errors.Is(err, sql.ErrNoRows), errors.Is(err, gorm.ErrRecordNotFound):
+		return scim.ErrNotFound
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("%s: %w", op, context.Canceled)
+	case errors.Is(err, context.DeadlineExceeded), isInterrupted(err):
+		return fmt.Errorf("%s: %w", op, scim.ErrTooMany)
+	case isBusy(err):
+		return fmt.Errorf("%s: %w", op, scim.ErrBusy)
+	default:
+		return fmt.Errorf("%s: %w", op, err)
+	}
+}
+
+// isDomainError reports errors that are answers already.
+func isDomainError(err error) bool {
+	if _, ok := errors.AsType[*scim.ConflictError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*scim.UnknownMemberError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*schema.Error](err); ok {
+		return true
+	}
+	for _, known := range []error{scim.ErrNotFound, scim.ErrVersion, scim.ErrTooMany, scim.ErrBusy} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}
+
+// conflict names the attribute behind a violated unique index of resources or
+// tokens; other errors pass through sqlError.
+func (db *DB) conflict(ctx context.Context, op, typ string, err error) error {
+	constraint, ok := uniqueViolation(err)
+	if !ok {
+		return db.sqlError(ctx, op, err)
+	}
+	switch constraint {
+	case "resources_name_key":
+		return &scim.ConflictError{Attribute: nameAttribute(typ)}
+	case "resources_external_id":
+		return &scim.ConflictError{Attribute: "externalId"}
+	case "resources_id":
+		return &scim.ConflictError{Attribute: "id"}
+	case "tokens_name":
+		return &scim.ConflictError{Attribute: "name"}
+	default:
+		return db.sqlError(ctx, op, err)
+	}
+}
+
+// uniqueViolation returns the name of the unique index that err reports. SQLite
+// names columns instead ("UNIQUE constraint failed: resources.type,
+// resources.name_key"): the table and the last of them make our index names.
+func uniqueViolation(err error) (constraint string, ok bool) {
+	if e, is := errors.AsType[*pgconn.PgError](err); is {
+		return e.ConstraintName, e.Code == pgUniqueViolation
+	}
+	code, is := sqliteCode(err)
+	if !is || (code != sqliteConstraintUnique && code != sqliteConstraintPK) {
+		return "", false
+	}
+	text := err.Error()
+	const mark = "constraint failed: "
+	columns := text[strings.LastIndex(text, mark)+len(mark):]
+	columns, _, _ = strings.Cut(columns, " (") // the pure Go driver appends its code
+	last := columns[strings.LastIndex(columns, " ")+1:]
+	return strings.Replace(last, ".", "_", 1), true
+}
+
+// isBusy reports that another transaction held the lock for too long.
+func isBusy(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code == pgLockNotAvailable || isRetryable(err)
+	}
+	code, ok := sqliteCode(err)
+	return ok && (code&0xff == sqliteBusy || code&0xff == sqliteLocked)
+}
+
+// isRetryable reports that PostgreSQL gave up a transaction that may succeed
+// when it is run again.
+func isRetryable(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (e.Code == pgSerializationFailure || e.Code == pgDeadlock)
+}
+
+// isInterrupted reports a statement stopped by its deadline.
+func isInterrupted(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code == pgQueryCanceled
+	}
+	code, ok := sqliteCode(err)
+	return ok && code&0xff == sqliteInterrupt
+}

@@ -1,0 +1,148 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/sallyport-id/sallyport/storage/seal"
+)
+
+// sealedColumn is a column that storage/seal encrypts. Every such column is
+// listed here: the start checks it, the re-encryption job renews it, a copy
+// proves that it opens.
+type sealedColumn struct{ table, column, row, kid string }
+
+// sealedColumns lists all sealed columns but the check values of keyring.
+func sealedColumns() []sealedColumn {
+	return []sealedColumn{
+		{table: "server_keys", column: "sealed", row: "id", kid: "kid"},
+	}
+}
+
+func (c sealedColumn) place(row string) seal.Place {
+	return seal.Place{Table: c.table, Column: c.column, Row: row}
+}
+
+// States of keys in keyring and server_keys.
+const (
+	keyActive  = "active"
+	keyRetired = "retired"
+)
+
+// checkText is what every master key seals once, to be recognised later.
+const checkText = "sallyport master key check"
+
+func checkPlace(kid string) seal.Place {
+	return seal.Place{Table: "keyring", Column: "sealed", Row: kid}
+}
+
+// KeyError reports that the master keys do not fit the database.
+type KeyError struct {
+	Kid    string // the key that the database names
+	Reason error  // seal.ErrUnknownKid or seal.ErrOpen
+}
+
+// Error implements error.
+func (e *KeyError) Error() string {
+	if errors.Is(e.Reason, seal.ErrUnknownKid) {
+		return fmt.Sprintf("the database has values sealed with master key %q, which is not among the given keys: add it behind the others", e.Kid)
+	}
+	return fmt.Sprintf("master key %q is not the one that sealed this database: give the original key under that id", e.Kid)
+}
+
+// Unwrap returns the reason.
+func (e *KeyError) Unwrap() error { return e.Reason }
+
+// checkKeys refuses to start when a row names a key that the ring lacks or a
+// key does not open its check value, and records keys that are new.
+func (db *DB) checkKeys(ctx context.Context) error {
+	return db.InTx(ctx, func(ctx context.Context) error {
+		known, err := db.openCheckValues(ctx)
+		if err != nil {
+			return err
+		}
+		for _, kid := range db.cfg.Keys.Kids() {
+			if !known[kid] {
+				if err := db.recordKey(ctx, kid); err != nil {
+					return err
+				}
+			}
+		}
+		used, err := db.SealedRows(ctx)
+		if err != nil {
+			return err
+		}
+		for _, kid := range sortedKeys(used) {
+			if !db.cfg.Keys.Has(kid) {
+				return &KeyError{Kid: kid, Reason: seal.ErrUnknownKid}
+			}
+		}
+		return nil
+	})
+}
+
+// openCheckValues opens the check value of every key the database knows and
+// returns their ids. A retired key has no rows left and may be gone.
+func (db *DB) openCheckValues(ctx context.Context) (map[string]bool, error) {
+	known := make(map[string]bool)
+	err := eachRow(ctx, db.reader(ctx), "SELECT kid, sealed, state FROM keyring ORDER BY kid", nil, func(rows *sql.Rows) error {
+		var kid, state string
+		var sealed []byte
+		if err := rows.Scan(&kid, &sealed, &state); err != nil {
+			return err
+		}
+		if state == keyRetired && !db.cfg.Keys.Has(kid) {
+			return nil
+		}
+		if _, err := db.cfg.Keys.Open(checkPlace(kid), kid, sealed); err != nil {
+			return &KeyError{Kid: kid, Reason: err}
+		}
+		// A retired key that came back is recorded anew.
+		known[kid] = state == keyActive
+		return nil
+	})
+	if err != nil {
+		return nil, db.sqlError(ctx, "check master keys", err)
+	}
+	return known, nil
+}
+
+// recordKey stores the check value of a key that has not sealed here before.
+func (db *DB) recordKey(ctx context.Context, kid string) error {
+	w, err := db.writer(ctx)
+	if err != nil {
+		return err
+	}
+	sealed, err := db.cfg.Keys.SealWith(kid, checkPlace(kid), []byte(checkText))
+	if err != nil {
+		return fmt.Errorf("seal check value: %w", err)
+	}
+	// Another node may have been first: its check value stays.
+	_, err = w.ExecContext(ctx, `INSERT INTO keyring (kid, sealed, created_at, state) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (kid) DO UPDATE SET state = excluded.state`, kid, sealed, micros(db.now()), keyActive)
+	return db.sqlError(ctx, "record master key", err)
+}
+
+// SealedRows returns how many sealed rows each master key has. A key without
+// rows can be dropped from the ring once Reseal has returned 0.
+func (db *DB) SealedRows(ctx context.Context) (map[string]int64, error) {
+	out := make(map[string]int64)
+	for _, c := range sealedColumns() {
+		query := "SELECT " + c.kid + ", count(*) FROM " + c.table + " GROUP BY " + c.kid
+		err := eachRow(ctx, db.reader(ctx), query, nil, func(rows *sql.Rows) error {
+			var kid string
+			var n int64
+			if err := rows.Scan(&kid, &n); err != nil {
+				return err
+			}
+			out[kid] += n
+			return nil
+		})
+		if err != nil {
+			return nil, db.sqlError(ctx, "count sealed rows", err)
+		}
+	}
+	return out, nil
+}

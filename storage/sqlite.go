@@ -1,0 +1,111 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// sqliteOptions are the settings of a connection that differ. The same
+// everywhere: WAL, synchronous=FULL (a commit is on the disk before it is
+// answered) and the default checkpoint at 1,000 pages, for larger ones cost
+// latency.
+type sqliteOptions struct {
+	readOnly bool // query_only
+	busy     time.Duration
+	cacheKiB int
+}
+
+// readCacheKiB is the page cache of one reading connection.
+const readCacheKiB = 4096
+
+// openSQLite opens the file, migrates it and starts the writer.
+func (db *DB) openSQLite(ctx context.Context, path string) error {
+	db.path = path
+	if err := prepareFile(path); err != nil {
+		return err
+	}
+	writer, err := db.openHandle(ctx, sqliteOptions{busy: db.cfg.BusyTimeout, cacheKiB: db.cfg.WriteCacheKiB})
+	if err != nil {
+		return err
+	}
+	writePool, err := writer.DB()
+	if err != nil {
+		return fmt.Errorf("take the pool of gorm: %w", err)
+	}
+	writePool.SetMaxOpenConns(1)
+	conn, err := writePool.Conn(ctx)
+	if err != nil {
+		return errors.Join(fmt.Errorf("open writing connection: %w", err), writePool.Close())
+	}
+	if err := migrateSQLite(ctx, conn, db.cfg.Now); err != nil {
+		return errors.Join(err, conn.Close(), writePool.Close())
+	}
+	db.write = startGroupWriter(db, writePool, conn)
+
+	db.orm, err = db.openHandle(ctx, sqliteOptions{readOnly: true, busy: db.cfg.BusyTimeout, cacheKiB: readCacheKiB})
+	if err != nil {
+		return err
+	}
+	if db.pool, err = db.orm.DB(); err != nil {
+		return fmt.Errorf("take the pool of gorm: %w", err)
+	}
+	db.pool.SetMaxOpenConns(db.cfg.ReadConns)
+	db.pool.SetMaxIdleConns(db.cfg.ReadConns)
+	db.prepared = newStatements(db.pool)
+	db.read = db.traced(db.prepared)
+	return nil
+}
+
+// openHandle opens one pool. Two processes that switch a new file to WAL at
+// the same time can find it locked although they are ready to wait, so this
+// waits for them.
+func (db *DB) openHandle(ctx context.Context, o sqliteOptions) (*gorm.DB, error) {
+	var handle *gorm.DB
+	err := retry(ctx, db.cfg.BusyTimeout, isBusy, func() (err error) {
+		handle, err = gorm.Open(sqliteDialector(db.path, o), db.ormConfig())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", db.path, err)
+	}
+	return handle, nil
+}
+
+// prepareFile makes the folder and the file readable for the owner alone, for
+// SQLite would follow the umask. Its side files take the mode of the file.
+func prepareFile(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the file
+	if err != nil {
+		return fmt.Errorf("make database file: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("make database file: %w", err)
+	}
+	return nil
+}
+
+// migrateSQLite applies the migrations in one immediate transaction, which
+// only one process can hold.
+func migrateSQLite(ctx context.Context, conn *sql.Conn, now func() time.Time) error {
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("lock for migrations: %w", err)
+	}
+	if err := migrate(ctx, conn, dialectSQLite, now()); err != nil {
+		_, rollback := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		return errors.Join(err, rollback)
+	}
+	if _, err := conn.ExecContext(ctx, "COMMIT"); err != nil {
+		return fmt.Errorf("commit migrations: %w", err)
+	}
+	return nil
+}
