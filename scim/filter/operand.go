@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 
@@ -36,7 +37,7 @@ func operand(ref schema.Ref, op Op, v Value, p schema.Policy) (string, error) {
 		if op != Eq && op != Ne {
 			return "", unsuited(ref, "eq, ne and pr")
 		}
-		if v.Kind != String {
+		if v.Kind != String || !binary(v.Text) {
 			return "", mistyped(ref, binaryForm)
 		}
 		return keyOf(ref, v.Text, binaryForm)
@@ -92,6 +93,17 @@ func keyOf(ref schema.Ref, v any, want string) (string, error) {
 		return "", mistyped(ref, want)
 	}
 	return key, nil
+}
+
+// binary says whether s is base64 or base64url with padding (RFC 7643 section
+// 2.3.6).
+func binary(s string) bool {
+	encoding := base64.StdEncoding
+	if strings.ContainsAny(s, "-_") {
+		encoding = base64.URLEncoding
+	}
+	_, err := encoding.Strict().DecodeString(s)
+	return err == nil && !strings.ContainsAny(s, "\r\n")
 }
 
 func substring(op Op) bool { return op == Co || op == Sw || op == Ew }
