@@ -15,7 +15,6 @@ import (
 const (
 	ServiceProviderConfigURN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
 	ResourceTypeURN          = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
-	SchemaURN                = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 	ListURN                  = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 )
 
@@ -89,31 +88,6 @@ type extensionDoc struct {
 	Required bool   `json:"required"`
 }
 
-// schemaDoc is a schema (RFC 7643 section 7).
-type schemaDoc struct {
-	Schemas     []string       `json:"schemas"`
-	ID          string         `json:"id"`
-	Name        string         `json:"name,omitempty"`
-	Description string         `json:"description,omitempty"`
-	Attributes  []attributeDoc `json:"attributes"`
-	Meta        metaDoc        `json:"meta"`
-}
-
-type attributeDoc struct {
-	Name            string         `json:"name"`
-	Type            string         `json:"type"`
-	Sub             []attributeDoc `json:"subAttributes,omitempty"`
-	MultiValued     bool           `json:"multiValued"`
-	Description     string         `json:"description,omitempty"`
-	Required        bool           `json:"required"`
-	CanonicalValues []string       `json:"canonicalValues,omitempty"`
-	CaseExact       *bool          `json:"caseExact,omitempty"`
-	Mutability      string         `json:"mutability"`
-	Returned        string         `json:"returned"`
-	Uniqueness      string         `json:"uniqueness"`
-	ReferenceTypes  []string       `json:"referenceTypes,omitempty"`
-}
-
 // listDoc is a ListResponse that holds everything on its only page.
 type listDoc struct {
 	Schemas      []string          `json:"schemas"`
@@ -146,8 +120,8 @@ func (d *discovery) render(form discoveryForm) (*documents, error) {
 	}
 	list = nil
 	for _, sc := range d.registry.Schemas() {
-		s := describeSchema(sc, form)
-		doc, err := single(&s, &s.Meta)
+		s, meta := schemaDoc(sc, form)
+		doc, err := single(s, meta)
 		if err != nil {
 			return nil, err
 		}
@@ -214,51 +188,19 @@ func (form discoveryForm) urn(id string) string {
 	return id
 }
 
-func describeSchema(sc *schema.Schema, form discoveryForm) schemaDoc {
-	id := form.urn(sc.ID)
-	doc := schemaDoc{
-		Schemas:     []string{SchemaURN},
-		ID:          id,
-		Name:        sc.Name,
-		Description: sc.Description,
-		Attributes:  []attributeDoc{},
-		Meta:        metaDoc{ResourceType: "Schema", Location: form.base + "/Schemas/" + id},
+// schemaDoc is a schema as this form shows it; the password is hidden where it
+// cannot be set.
+func schemaDoc(sc *schema.Schema, form discoveryForm) (schema.Document, *metaDoc) {
+	doc := sc.Document(func(a *schema.Attribute) bool {
+		return sc.ID == schema.UserURN && a.Name == "password" && !form.password
+	})
+	if id := form.urn(sc.ID); id != sc.ID {
+		doc.ID, doc.Name = id, "User"
+		doc.Description = "Core attributes of a User; they stand at the top level of the resource"
 	}
-	if id != sc.ID {
-		doc.Name, doc.Description = "User", "Core attributes of a User; they stand at the top level of the resource"
-	}
-	for _, a := range sc.Attributes {
-		if sc.ID == schema.UserURN && a.Name == "password" && !form.password {
-			continue
-		}
-		doc.Attributes = append(doc.Attributes, describeAttribute(a))
-	}
-	return doc
-}
-
-func describeAttribute(a *schema.Attribute) attributeDoc {
-	doc := attributeDoc{
-		Name:            a.Name,
-		Type:            string(a.Type),
-		MultiValued:     a.MultiValued,
-		Description:     a.Description,
-		Required:        a.Required,
-		CanonicalValues: a.CanonicalValues,
-		Mutability:      string(a.Mutability),
-		Returned:        string(a.Returned),
-		Uniqueness:      string(a.Uniqueness),
-		ReferenceTypes:  a.ReferenceTypes,
-	}
-	// RFC 7643 section 7: caseExact is a matter of strings.
-	switch a.Type {
-	case schema.String, schema.Reference, schema.Binary:
-		exact := a.CaseExact
-		doc.CaseExact = &exact
-	}
-	for _, sub := range a.Sub {
-		doc.Sub = append(doc.Sub, describeAttribute(sub))
-	}
-	return doc
+	meta := &metaDoc{ResourceType: "Schema", Location: form.base + "/Schemas/" + doc.ID}
+	doc.Meta = meta
+	return doc, meta
 }
 
 // single renders a document whose meta.version equals its entity tag (RFC 7643
