@@ -26,7 +26,7 @@ type Limits struct {
 	PatchOperations int // operations of a PATCH: 1,000
 	MemberValues    int // members named in one request: 10,000
 
-	Rate  int // requests per second and token on this node: 2,000; never below 25
+	Rate  int // requests per second and token on this node: 2,000; at least 25; negative: no limit
 	Burst int // requests at once: 4,000
 }
 
@@ -48,7 +48,9 @@ func (l Limits) withDefaults() Limits {
 	l.BulkOperations = orDefault(l.BulkOperations, 1000)
 	l.PatchOperations = orDefault(l.PatchOperations, 1000)
 	l.MemberValues = orDefault(l.MemberValues, 10000)
-	l.Rate = orDefault(l.Rate, 2000)
+	if l.Rate == 0 {
+		l.Rate = 2000
+	}
 	l.Burst = orDefault(l.Burst, max(4000, 2*l.Rate))
 	return l
 }

@@ -1,0 +1,90 @@
+package scim
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/sallyport-id/sallyport/authn/audit"
+	"github.com/sallyport-id/sallyport/schema"
+)
+
+// Create makes a resource (RFC 7644 section 3.3) in the caller's domain. body
+// is a decoded request body with keys as sent. *ConflictError when a unique
+// value is taken, *UnknownMemberError when a member does not exist.
+func (s *Service) Create(ctx context.Context, caller Caller, rt *schema.ResourceType, body schema.Object, req Request) (*Resource, error) {
+	d, err := s.draft(ctx, caller, rt, body)
+	if err != nil {
+		return nil, err
+	}
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	doc, err := s.finish(rt, d.object, id, s.profileOf(caller))
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	rec := &Record{
+		ID: id, Type: rt.Name, Domain: caller.Domain, Version: 1,
+		Created: now, LastModified: now, Doc: doc, Object: d.object,
+	}
+	events, err := s.createdEvents(caller, rt, rec, d)
+	if err != nil {
+		return nil, err
+	}
+	var res *Resource
+	err = s.transact(ctx, func(ctx context.Context) error {
+		var err error
+		res, err = s.insert(ctx, caller, rt, rec, d, events, req)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	res.Changed, res.Dropped = true, d.dropped
+	return res, nil
+}
+
+// insert writes a new resource with all that belongs to it, in the
+// transaction of ctx.
+func (s *Service) insert(ctx context.Context, caller Caller, rt *schema.ResourceType, rec *Record, d *draft, events []audit.Event, req Request) (*Resource, error) {
+	if err := s.cfg.Resources.Insert(ctx, rt, rec); err != nil {
+		return nil, err
+	}
+	if len(d.members) > 0 {
+		if _, err := s.cfg.Members.AddMembers(ctx, rec.ID, caller.Domain, d.members); err != nil {
+			return nil, err
+		}
+	}
+	if d.hash != nil {
+		if err := s.cfg.Passwords.SetPassword(ctx, rec.ID, *d.hash, rec.Created); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.cfg.Audit.Append(ctx, events...); err != nil {
+		return nil, err
+	}
+	v := s.view(caller, rt, req.Projection, req.Base)
+	v.members = v.members && len(d.members) > 0
+	return s.render(ctx, v, rec, http.StatusCreated)
+}
+
+func (s *Service) createdEvents(caller Caller, rt *schema.ResourceType, rec *Record, d *draft) ([]audit.Event, error) {
+	created, err := detailed(event(caller, s.types[rt].events.created, rt, rec.ID), createdDetail{rec.Doc})
+	if err != nil {
+		return nil, err
+	}
+	events := []audit.Event{created}
+	if len(d.members) > 0 {
+		added, err := memberEvent(caller, audit.GroupMemberAdded, rt, rec.ID, idsOf(d.members), int64(len(d.members)))
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, added)
+	}
+	if d.hash != nil {
+		events = append(events, event(caller, audit.PasswordChanged, rt, rec.ID))
+	}
+	return events, nil
+}
