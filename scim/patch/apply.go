@@ -24,13 +24,17 @@ func (pl *Plan) Apply(o schema.Object, rt *schema.ResourceType, p schema.Policy)
 		before = o.Clone()
 	}
 	e := editor{doc: o, rt: rt, policy: p}
-	changed := false
+	changed, extended := false, false
 	for i := range pl.Ops {
 		c, err := e.apply(&pl.Ops[i])
 		if err != nil {
-			return false, err
+			return false, located(err, i, len(pl.Ops))
 		}
 		changed = changed || c
+		extended = extended || c && pl.Ops[i].Ref.URN != ""
+	}
+	if _, listed := o["schemas"]; listed && extended {
+		rt.SetSchemas(o)
 	}
 	if changed && before != nil {
 		changed = !schema.Equal(before, o)

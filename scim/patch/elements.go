@@ -15,9 +15,9 @@ type elements struct {
 	// at finds an element by its identity; built when first needed and
 	// dropped when elements change in place.
 	at map[string]int
-	// primaries counts the elements that this operation makes primary.
-	primaries int
-	changed   bool
+	// primary lists the elements that this operation asks to be primary.
+	primary []int
+	changed bool
 }
 
 func (e *editor) elements(ref schema.Ref) *elements {
@@ -30,8 +30,8 @@ func (e *editor) finish(s *elements) (bool, error) {
 	if !s.changed {
 		return false, nil
 	}
-	if s.primaries > 1 {
-		return false, fault(schema.InvalidValue, s.ref.String(), "the operation makes %d values of %s primary; one at most can be", s.primaries, s.ref)
+	if len(s.primary) > 1 {
+		return false, fault(schema.InvalidValue, s.ref.String(), "the operation makes %d values of %s primary; one at most can be", len(s.primary), s.ref)
 	}
 	if len(s.list) == 0 {
 		if s.ref.Attr.Required {
@@ -168,31 +168,26 @@ func (s *elements) editOne(op *Op, i int) error {
 		return err
 	}
 	keepReadOnly(s.ref.Attr, element, object)
-	if schema.Equal(element, object) {
-		return nil
-	}
 	if err := checkSubs(s.ref, element, object); err != nil {
 		return err
 	}
 	s.list[i] = object
-	s.note(i, true, object["primary"] == true)
+	s.note(i, !schema.Equal(element, object), object["primary"] == true)
 	return nil
 }
 
-// note records that element i changed. One that became primary is the only
-// one from then on (RFC 7644 section 3.5.2).
+// note records what the operation did with element i. One that is to be
+// primary is the only one from then on (RFC 7644 section 3.5.2).
 func (s *elements) note(i int, changed, primary bool) {
-	if !changed {
+	s.changed = s.changed || changed
+	if !primary || slices.Contains(s.primary, i) {
 		return
 	}
-	s.changed = true
-	if !primary || s.ref.Attr.SubAttribute("primary") == nil {
-		return
-	}
-	s.primaries++
+	s.primary = append(s.primary, i)
 	for j, v := range s.list {
 		if o, isObject := v.(schema.Object); isObject && j != i && o["primary"] == true {
 			o["primary"] = false
+			s.changed = true
 		}
 	}
 }

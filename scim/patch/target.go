@@ -236,6 +236,10 @@ func (b *builder) parts(kind Kind, ref schema.Ref, o schema.Object) error {
 		return err
 	}
 	accepted, _ := value.(schema.Object)
+	if len(accepted) == 0 && emptied(ref.Attr, o) {
+		b.push(Op{Kind: Remove, Ref: ref})
+		return nil
+	}
 	for _, sub := range ref.Attr.Sub {
 		part := schema.Ref{URN: ref.URN, Attr: ref.Attr, Sub: sub}
 		if v := accepted[sub.Name]; v != nil {
@@ -248,6 +252,17 @@ func (b *builder) parts(kind Kind, ref schema.Ref, o schema.Object) error {
 		b.push(Op{Kind: Remove, Ref: part})
 	}
 	return nil
+}
+
+// emptied tells whether a value without content names a sub-attribute that the
+// attribute cannot be without: {"manager": {"value": ""}} means no manager.
+func emptied(attr *schema.Attribute, o schema.Object) bool {
+	for _, sub := range attr.Sub {
+		if _, named := member(o, sub.Name); named && sub.Required {
+			return true
+		}
+	}
+	return false
 }
 
 // noteUnknown counts the keys of a complex value that no schema defines.
