@@ -1,0 +1,190 @@
+package storage
+
+import (
+	"strings"
+
+	"github.com/sallyport-id/sallyport/schema"
+	"github.com/sallyport-id/sallyport/scim/filter"
+)
+
+// hintClass says how many rows a hint leaves.
+type hintClass int
+
+const (
+	hintUnique hintClass = iota // at most one
+	hintPoint                   // those with one value
+	hintRange                   // those in a range, perhaps most
+)
+
+// hint is a necessary condition of a filter that an index answers. The exact
+// condition stands beside it, so a hint may let too much through, never too
+// little.
+type hint struct {
+	class hintClass
+	// column: the exact condition already compares an indexed column.
+	column bool
+	// ids writes a SELECT of the ids that the index finds. Its parameters
+	// belong to the statement, so it is called for the chosen hint only.
+	ids func() string
+}
+
+// hint returns the most selective hint of a filter, or nil.
+func (c *compiler) hint(p filter.Predicate, db *DB, domain string) *hint {
+	switch p := p.(type) {
+	case *filter.All:
+		var best *hint
+		for _, t := range p.Terms {
+			if h := c.hint(t, db, domain); h != nil && (best == nil || h.class < best.class) {
+				best = h
+			}
+		}
+		return best
+	case *filter.Any:
+		return c.hintAny(p, db, domain)
+	case *filter.Element:
+		// If one element satisfies all of it, some element satisfies each part.
+		return c.hint(p.Where, db, domain)
+	case *filter.Test:
+		return c.hintTest(p, db, domain)
+	default:
+		return nil
+	}
+}
+
+// hintAny joins the hints of all alternatives; one without leaves none.
+func (c *compiler) hintAny(p *filter.Any, db *DB, domain string) *hint {
+	joined := &hint{class: hintPoint}
+	var parts []*hint
+	for _, t := range p.Terms {
+		h := c.hint(t, db, domain)
+		if h == nil {
+			return nil
+		}
+		joined.class = max(joined.class, h.class)
+		parts = append(parts, h)
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	joined.ids = func() string {
+		texts := make([]string, len(parts))
+		for i, h := range parts {
+			texts[i] = h.ids()
+		}
+		return strings.Join(texts, " UNION ALL ")
+	}
+	return joined
+}
+
+func (c *compiler) hintTest(t *filter.Test, db *DB, domain string) *hint {
+	class := hintRange
+	switch t.Op {
+	case filter.Eq:
+		class = hintPoint
+	case filter.Sw, filter.Gt, filter.Ge, filter.Lt, filter.Le:
+		if t.Key == "" {
+			return nil
+		}
+	default:
+		return nil
+	}
+	if t.Null {
+		return nil
+	}
+	switch {
+	case isCommon(t.Ref, "id"), isUserName(c.rt, t.Ref):
+		if class == hintPoint {
+			class = hintUnique
+		}
+		return c.columnHint(t, class)
+	case isCommon(t.Ref, "externalId"):
+		if class == hintPoint && domain != "" {
+			class = hintUnique
+		}
+		return c.columnHint(t, class)
+	case isCommon(t.Ref, "meta"):
+		if t.Ref.Sub == nil || t.Ref.Sub.Name != "lastModified" {
+			return nil
+		}
+		return c.columnHint(t, class)
+	case t.Ref.Attr.Relation, t.Ref.Attr.Derived:
+		return c.membershipHint(t, class)
+	default:
+		return c.valueHint(t, class, db)
+	}
+}
+
+// columnHint is a comparison of a column of resources. Alone the exact
+// condition serves; among alternatives the column is searched apart.
+func (c *compiler) columnHint(t *filter.Test, class hintClass) *hint {
+	return &hint{class: class, column: true, ids: func() string {
+		in := *c
+		in.scan = false
+		return "SELECT r.id FROM resources r WHERE r.type = " + c.param(c.rt.Name) +
+			" AND " + in.test(t, scope{}, false)
+	}}
+}
+
+// membershipHint finds groups by a member, or resources by a group through any
+// number of groups between.
+func (c *compiler) membershipHint(t *filter.Test, class hintClass) *hint {
+	if class != hintPoint || t.Ref.Sub == nil || t.Ref.Sub.Name != "value" {
+		return nil
+	}
+	if t.Ref.Attr.Relation {
+		return &hint{class: hintPoint, ids: func() string {
+			return "SELECT group_id FROM members WHERE member_id = " + c.param(t.Key)
+		}}
+	}
+	return &hint{class: hintPoint, ids: func() string {
+		w := c.alias("w")
+		return "SELECT id FROM (WITH RECURSIVE " + w + "(id) AS (SELECT member_id FROM members WHERE group_id = " +
+			c.param(t.Key) + " UNION SELECT m.member_id FROM members m JOIN " + w + " ON m.group_id = " + w +
+			".id) SELECT id FROM " + w + ") AS " + c.alias("w")
+	}}
+}
+
+// valueHint looks the value up in the value rows of an indexed attribute.
+func (c *compiler) valueHint(t *filter.Test, class hintClass, db *DB) *hint {
+	attr := indexName(t.Ref)
+	if !db.indexed(c.rt.Name, attr) {
+		return nil
+	}
+	return &hint{class: class, ids: func() string { return "SELECT v.id " + c.valueRows(t, attr) }}
+}
+
+// valueRows is the FROM and WHERE of the value rows v that a comparison needs.
+// Long keys are cut in the rows, so a cut operand only bounds them.
+func (c *compiler) valueRows(t *filter.Test, attr string) string {
+	var b strings.Builder
+	b.WriteString("FROM resource_values v WHERE v.type = " + c.param(c.rt.Name) + " AND v.attr = " + c.param(attr))
+	key := cutKey(t.Key)
+	long := len(t.Key) >= cutLength/2
+	switch {
+	case t.Op == filter.Eq:
+		b.WriteString(" AND v.key = " + c.param(key))
+	case t.Op == filter.Sw:
+		b.WriteString(" AND v.key >= " + c.param(key))
+		if end, ok := successor(key); ok {
+			b.WriteString(" AND v.key < " + c.param(end))
+		}
+	case long && (t.Op == filter.Gt || t.Op == filter.Ge):
+		b.WriteString(" AND v.key >= " + c.param(key))
+	case long:
+		b.WriteString(" AND v.key <= " + c.param(key))
+	default:
+		b.WriteString(" AND v.key " + sqlOrder(t.Op) + " " + c.param(key))
+	}
+	return b.String()
+}
+
+// indexName is the name of an attribute in value_indexes: its path in lower
+// case, where a multi-valued complex attribute means its value.
+func indexName(ref schema.Ref) string {
+	if ref.Sub == nil && ref.Attr != nil && ref.Attr.Type == schema.Complex {
+		if value := ref.Attr.SubAttribute("value"); value != nil {
+			ref.Sub = value
+		}
+	}
+	return strings.ToLower(ref.String())
+}

@@ -1,0 +1,323 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sallyport-id/sallyport/schema"
+	"github.com/sallyport-id/sallyport/scim"
+	"github.com/sallyport-id/sallyport/scim/filter"
+)
+
+// Query implements [scim.ResourceStore]. Count and page belong to one moment.
+// Position.Key of a query that sorts by a time is its microseconds.
+//
+// Most lists cost one statement: a filter on a unique or indexed value needs
+// no count unless its page is full, and a total that is known comes with the
+// version of the data that it holds for, which the page's own statement
+// confirms. Only otherwise a read transaction is opened.
+func (db *DB) Query(ctx context.Context, q scim.Query) (*scim.Page, error) {
+	r := db.newRun(q)
+	if len(r.sources) == 0 {
+		return emptyPage(q), nil
+	}
+	limited, cancel := context.WithTimeout(ctx, db.queryTimeout)
+	defer cancel()
+	page, err := r.answer(limited)
+	if err == nil {
+		return page, nil
+	}
+	if ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+		return nil, fmt.Errorf("query %s: %w", r.names(), scim.ErrTooMany)
+	}
+	return nil, err
+}
+
+func emptyPage(q scim.Query) *scim.Page {
+	page := &scim.Page{Total: -1}
+	if q.Total {
+		page.Total = 0
+	}
+	return page
+}
+
+// run is one query under way.
+type run struct {
+	scim.Query
+
+	db      *DB
+	sources []scim.Source // those whose filter is not plainly false
+	sorted  bool
+	class   hintClass // of the least selective source
+	hinted  bool      // every source has a hint
+}
+
+func (db *DB) newRun(q scim.Query) *run {
+	r := &run{Query: q, db: db, hinted: true}
+	for _, s := range q.Sources {
+		r.sorted = r.sorted || s.Sort != nil
+		c := r.compiler(&sqlText{dialect: db.dialect}, s)
+		// At the root, meta.resourceType often rules a whole type out.
+		if len(q.Sources) > 1 && s.Where != nil && c.condition(s.Where, scope{}, false) == sqlFalse {
+			continue
+		}
+		r.sources = append(r.sources, s)
+		h := r.hintOf(c, s)
+		if h == nil {
+			r.hinted = false
+			continue
+		}
+		r.class = max(r.class, h.class)
+	}
+	return r
+}
+
+func (r *run) hintOf(c *compiler, s scim.Source) *hint {
+	if s.Where == nil {
+		return nil
+	}
+	return c.hint(s.Where, r.db, r.Domain)
+}
+
+func (r *run) compiler(t *sqlText, s scim.Source) *compiler {
+	return &compiler{sqlText: t, rt: s.Type, base: r.BaseURL, domain: r.Domain}
+}
+
+func (r *run) names() string {
+	names := make([]string, len(r.sources))
+	for i, s := range r.sources {
+		names[i] = s.Type.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+func (r *run) keyset() bool { return r.After != nil || r.Before != nil }
+
+// writing says whether the query runs inside a transaction that writes, whose
+// view no data version describes.
+func (r *run) writing(ctx context.Context) bool { return r.db.transactionOf(ctx) != nil }
+
+// answer chooses the cheapest way to page and total.
+func (r *run) answer(ctx context.Context) (*scim.Page, error) {
+	pointed := r.hinted && r.class <= hintPoint
+	switch {
+	case !r.Total && r.Limit > 0 && !r.ranked():
+		return r.page(ctx)
+	case r.Limit > 0 && !r.keyset() && pointed:
+		page, err := r.page(r.quick(ctx))
+		if err != nil || r.totalOf(page) {
+			return page, err
+		}
+	case r.Limit > 0 && !r.writing(ctx):
+		page, err := r.optimistic(ctx)
+		if err != nil || page != nil {
+			return page, err
+		}
+	}
+	var page *scim.Page
+	err := r.db.inRead(ctx, func(ctx context.Context) (err error) {
+		page, err = r.exact(ctx)
+		return err
+	})
+	return page, err
+}
+
+// quick drops the deadline of a look-up that finds at most one row: watching
+// it costs more than the look-up.
+func (r *run) quick(ctx context.Context) context.Context {
+	if r.class == hintUnique {
+		return r.db.pointContext(ctx)
+	}
+	return ctx
+}
+
+// totalOf fills in a total that follows from the page itself.
+func (r *run) totalOf(page *scim.Page) bool {
+	if !r.Total {
+		return true
+	}
+	n := len(page.Records)
+	if r.keyset() || page.More || n == 0 && r.Offset > 0 {
+		return false
+	}
+	page.Total = int64(r.Offset + n)
+	return true
+}
+
+// optimistic answers from totals and blocks that are known, in one statement
+// that also tells whether they still hold. A nil page: they do not.
+func (r *run) optimistic(ctx context.Context) (*scim.Page, error) {
+	known, ok := r.known()
+	if !ok {
+		return nil, nil
+	}
+	var at blockStart
+	if r.ranked() {
+		at.start, at.skip = known.ranks.block(int64(r.Offset))
+		at.known = true
+	}
+	page, version, err := r.pageAt(ctx, at, true)
+	if err != nil || len(page.Records) == 0 || version != known.version {
+		return nil, err
+	}
+	if r.Total {
+		page.Total = known.total
+	}
+	return page, nil
+}
+
+// knowledge is what an earlier query learned of one version of the data.
+type knowledge struct {
+	version string
+	ranks   *ranks
+	total   int64
+}
+
+func (r *run) known() (knowledge, bool) {
+	var all knowledge
+	for i, s := range r.sources {
+		version, ranks, total, ok := r.db.ranks.latest(s.Type.Name, r.totalKey(s))
+		if r.plain(s) {
+			ok = ranks != nil
+			if ok {
+				total = ranks.total
+			}
+		}
+		if !ok || i > 0 && version != all.version {
+			return knowledge{}, false
+		}
+		all = knowledge{version, ranks, all.total + total}
+	}
+	return all, true
+}
+
+// plain says whether the blocks alone tell the total of a source.
+func (r *run) plain(s scim.Source) bool { return s.Where == nil && r.Domain == "" }
+
+// rankedFrom is the offset from which blocks are worth their look-up.
+const rankedFrom = 500
+
+// ranked says whether the page lies deep in an order that the blocks know.
+func (r *run) ranked() bool {
+	return len(r.sources) == 1 && r.plain(r.sources[0]) && !r.sorted && !r.Descending &&
+		!r.keyset() && r.Offset >= rankedFrom && r.Limit > 0
+}
+
+// totalKey names the filter of a source in the cache of totals.
+func (r *run) totalKey(s scim.Source) string {
+	if r.plain(s) {
+		return ""
+	}
+	where := ""
+	if s.Where != nil {
+		where = filter.Print(s.Where)
+	}
+	return s.Type.Name + "\x00" + r.Domain + "\x00" + r.BaseURL + "\x00" + where
+}
+
+// exact pages and counts in the read transaction of ctx.
+func (r *run) exact(ctx context.Context) (*scim.Page, error) {
+	version := ""
+	if !r.writing(ctx) {
+		var err error
+		if version, err = r.db.dataVersion(ctx); err != nil {
+			return nil, err
+		}
+	}
+	page := &scim.Page{Total: -1}
+	if r.Limit > 0 {
+		var at blockStart
+		if r.ranked() && version != "" {
+			ranks, err := r.db.ranksOf(ctx, version, r.sources[0].Type)
+			if err != nil {
+				return nil, err
+			}
+			at.start, at.skip = ranks.block(int64(r.Offset))
+			at.known = true
+		}
+		var err error
+		if page, _, err = r.pageAt(ctx, at, false); err != nil {
+			return nil, err
+		}
+		if r.totalOf(page) && !r.plainFirst() {
+			return page, nil
+		}
+	}
+	page.Total = -1
+	if !r.Total {
+		return page, nil
+	}
+	page.Total = 0
+	for _, s := range r.sources {
+		n, err := r.total(ctx, version, s)
+		if err != nil {
+			return nil, err
+		}
+		page.Total += n
+	}
+	if r.Limit <= 0 {
+		page.More = page.Total > int64(r.Offset)
+	}
+	return page, nil
+}
+
+// plainFirst says whether the total should be taken from the blocks even where
+// the page tells it, so that the next such page finds it.
+func (r *run) plainFirst() bool {
+	return r.Total && !r.keyset() && !slices.ContainsFunc(r.sources, func(s scim.Source) bool { return !r.plain(s) })
+}
+
+// total is the exact number of rows of a source in the transaction of ctx.
+func (r *run) total(ctx context.Context, version string, s scim.Source) (int64, error) {
+	if r.plain(s) {
+		ranks, err := r.db.ranksOf(ctx, version, s.Type)
+		if err != nil {
+			return 0, err
+		}
+		return ranks.total, nil
+	}
+	key := r.totalKey(s)
+	if version != "" {
+		if n, ok := r.db.ranks.totalAt(version, key); ok {
+			return n, nil
+		}
+	}
+	t := &sqlText{dialect: r.db.dialect}
+	r.countText(t, s)
+	var n int64
+	if err := r.db.reader(ctx).QueryRowContext(ctx, t.String(), t.args...).Scan(&n); err != nil {
+		return 0, r.db.sqlError(ctx, "count "+s.Type.Name, err)
+	}
+	if version != "" {
+		r.db.ranks.setTotal(version, key, n)
+	}
+	return n, nil
+}
+
+// countText writes the count of a source.
+func (r *run) countText(t *sqlText, s scim.Source) {
+	c := r.compiler(t, s)
+	if test, ok := s.Where.(*filter.Test); ok && r.Domain == "" && r.countable(c, test) {
+		what := "count(*)"
+		if multiple(test.Ref) {
+			what = "count(DISTINCT v.id)"
+		}
+		t.WriteString("SELECT " + what + " " + c.valueRows(test, indexName(test.Ref)))
+		return
+	}
+	t.WriteString("SELECT count(*) FROM resources r" + r.where(c, s, true))
+}
+
+// countable says whether the value rows alone count a filter exactly.
+func (r *run) countable(c *compiler, t *filter.Test) bool {
+	h := c.hintTest(t, r.db, r.Domain)
+	return h != nil && !h.column && !t.Ref.Attr.Relation && !t.Ref.Attr.Derived && len(t.Key) < cutLength/2
+}
+
+// multiple says whether a resource may have several values of an attribute.
+func multiple(ref schema.Ref) bool {
+	return ref.Attr.MultiValued || ref.Sub != nil && ref.Sub.MultiValued
+}

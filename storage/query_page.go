@@ -1,0 +1,254 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"github.com/sallyport-id/sallyport/scim"
+	"github.com/sallyport-id/sallyport/scim/filter"
+)
+
+// blockStart is where the block of a page begins and how many rows of it lie
+// before the page.
+type blockStart struct {
+	start string
+	skip  int64
+	known bool
+}
+
+// page reads a page that needs no total and no blocks.
+func (r *run) page(ctx context.Context) (*scim.Page, error) {
+	page, _, err := r.pageAt(ctx, blockStart{}, false)
+	return page, err
+}
+
+// pageAt reads the page and, if asked, the version of the data that it saw
+// ("" when the page is empty).
+func (r *run) pageAt(ctx context.Context, at blockStart, version bool) (*scim.Page, string, error) {
+	t := &sqlText{dialect: r.db.dialect}
+	if err := r.pageText(ctx, t, at, version); err != nil {
+		return nil, "", err
+	}
+	rows, err := r.db.reader(ctx).QueryContext(ctx, t.String(), t.args...)
+	if err != nil {
+		return nil, "", r.db.sqlError(ctx, "query "+r.names(), err)
+	}
+	defer rows.Close()
+	page := &scim.Page{Total: -1}
+	seen, err := r.scan(rows, page, version)
+	if err != nil {
+		return nil, "", r.db.sqlError(ctx, "query "+r.names(), err)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, "", r.db.sqlError(ctx, "query "+r.names(), err)
+	}
+	return page, seen, r.finish(ctx, page)
+}
+
+// scan reads the rows, of which one more than the page was asked for.
+func (r *run) scan(rows *sql.Rows, page *scim.Page, version bool) (seen string, err error) {
+	for rows.Next() {
+		var rec scim.Record
+		var created, modified int64
+		var key sql.NullString
+		dest := []any{
+			&rec.Type, &rec.ID, &rec.Domain, &rec.Version, &created, &modified, &rec.Doc, &rec.HasGroups,
+		}
+		if r.sorted {
+			dest = append(dest, &key)
+		}
+		if version {
+			dest = append(dest, &seen)
+		}
+		if err := rows.Scan(dest...); err != nil {
+			return "", err
+		}
+		if len(page.Records) == r.Limit {
+			page.More = true
+			continue
+		}
+		rec.Created, rec.LastModified = fromMicros(created), fromMicros(modified)
+		page.Records = append(page.Records, rec)
+		page.Keys = append(page.Keys, scim.Position{
+			Key: key.String, Missing: r.sorted && !key.Valid, ID: rec.ID,
+		})
+	}
+	return seen, rows.Err()
+}
+
+// finish puts a page that was read backwards in order and looks whether rows
+// follow it, for the position before which it lies may be gone.
+func (r *run) finish(ctx context.Context, page *scim.Page) error {
+	if r.Before == nil {
+		return nil
+	}
+	slices.Reverse(page.Records)
+	slices.Reverse(page.Keys)
+	page.More = false
+	if len(page.Keys) == 0 {
+		return nil
+	}
+	behind := *r
+	behind.Before, behind.After, behind.Limit = nil, &page.Keys[len(page.Keys)-1], 1
+	next, _, err := behind.pageAt(ctx, blockStart{}, false)
+	if err != nil {
+		return err
+	}
+	page.More = len(next.Records) > 0
+	return nil
+}
+
+// descendingScan says whether the rows are read from the greatest to the least.
+func (r *run) descendingScan() bool { return r.Descending != (r.Before != nil) }
+
+const recordColumns = "r.type, r.id, r.domain, r.version, r.created, r.last_modified, r.doc," +
+	" EXISTS (SELECT 1 FROM members g WHERE g.member_id = r.id)"
+
+// pageText writes the statement of a page.
+func (r *run) pageText(ctx context.Context, t *sqlText, at blockStart, version bool) error {
+	extra := ""
+	if version {
+		extra = ", " + r.db.dialect.versionColumn()
+	}
+	if len(r.sources) == 1 {
+		s := r.sources[0]
+		c, narrow, err := r.plan(ctx, t, s)
+		if err != nil {
+			return err
+		}
+		k := c.sortKey(s.Sort, r.sorted)
+		if k.expr == "" || k.column {
+			r.flatText(c, s, k, at, narrow, extra)
+			return nil
+		}
+	}
+	return r.nestedText(ctx, t, extra)
+}
+
+// flatText reads documents in the order of an index.
+func (r *run) flatText(c *compiler, s scim.Source, k sortKey, at blockStart, narrow bool, extra string) {
+	conds := []string{r.keysetCond(c, k)}
+	offset := int64(r.Offset)
+	if at.known {
+		conds = append(conds, "r.id >= "+c.param(at.start))
+		offset = at.skip
+	}
+	key := ""
+	if k.expr != "" {
+		key = ", " + k.expr
+	}
+	body := " FROM resources r" + r.where(c, s, narrow, conds...) + k.orderBy(k.expr, "r.id", r.descendingScan()) +
+		" LIMIT " + c.param(r.Limit+1)
+	if !r.keyset() && offset > 0 {
+		body += " OFFSET " + c.param(offset)
+	}
+	if r.db.dialect == dialectPostgres && !r.keyset() && offset > 0 {
+		// PostgreSQL computes the columns of skipped rows too, so they are
+		// added to the rows that remain.
+		c.WriteString("SELECT " + recordColumns + key + extra + " FROM (SELECT r.id" + body +
+			") p JOIN resources r ON r.type = " + c.param(s.Type.Name) + " AND r.id = p.id" +
+			k.orderBy(k.expr, "r.id", r.descendingScan()))
+		return
+	}
+	c.WriteString("SELECT " + recordColumns + key + extra + body)
+}
+
+// nestedText sorts ids and keys only, over all sources, and then reads the
+// documents of the page.
+func (r *run) nestedText(ctx context.Context, t *sqlText, extra string) error {
+	descending := r.descendingScan()
+	reach := r.Limit + 1
+	if !r.keyset() {
+		reach += r.Offset
+	}
+	var arms []string
+	var merged sortKey
+	for _, s := range r.sources {
+		c, narrow, err := r.plan(ctx, t, s)
+		if err != nil {
+			return err
+		}
+		k := c.sortKey(s.Sort, r.sorted)
+		merged.expr, merged.micros = k.expr, merged.micros || k.micros
+		key := ""
+		if k.expr != "" {
+			key = ", " + k.expr + " AS k"
+		}
+		arms = append(arms, "SELECT * FROM (SELECT r.type, r.id"+key+" FROM resources r"+
+			r.where(c, s, narrow, r.keysetCond(c, k))+k.orderBy(k.expr, "r.id", descending)+
+			" LIMIT "+t.param(reach)+") "+t.alias("a"))
+	}
+	order := merged.orderBy(merged.collated("k", t.dialect), "id", descending)
+	page := "SELECT * FROM (" + strings.Join(arms, " UNION ALL ") + ") u" + order + " LIMIT " + t.param(r.Limit+1)
+	if !r.keyset() && r.Offset > 0 {
+		page += " OFFSET " + t.param(r.Offset)
+	}
+	key := ""
+	if r.sorted {
+		key = ", p.k"
+	}
+	t.WriteString("SELECT " + recordColumns + key + extra + " FROM (" + page + ") p CROSS JOIN resources r" +
+		" WHERE r.type = p.type AND r.id = p.id" +
+		merged.orderBy(merged.collated("p.k", t.dialect), "p.id", descending))
+	return nil
+}
+
+// keysetCond is the condition of After or Before; "" without.
+func (r *run) keysetCond(c *compiler, k sortKey) string {
+	switch {
+	case r.After != nil:
+		return c.beyond(k, *r.After, r.Descending)
+	case r.Before != nil:
+		return c.beyond(k, *r.Before, !r.Descending)
+	default:
+		return ""
+	}
+}
+
+// where writes the condition of a source. narrow adds the hint that finds the
+// candidates by an index.
+func (r *run) where(c *compiler, s scim.Source, narrow bool, more ...string) string {
+	conds := []string{"r.type = " + c.param(s.Type.Name)}
+	if r.Domain != "" {
+		conds = append(conds, "r.domain = "+c.param(r.Domain))
+	}
+	if s.Where != nil {
+		if h := r.hintOf(c, s); narrow && h != nil && !h.column {
+			conds = append(conds, "r.id IN ("+h.ids()+")")
+		}
+		conds = append(conds, c.condition(s.Where, scope{}, false))
+	}
+	return whereClause(append(conds, more...)...)
+}
+
+// wideRange is the number of rows in a range beyond which a page is found
+// faster in its own order, testing every row, than by the index.
+const wideRange = 5000
+
+// plan decides whether the hint of a source should drive its page. A range may
+// hold most rows, so it is measured, up to a bound, once per filter.
+func (r *run) plan(ctx context.Context, t *sqlText, s scim.Source) (c *compiler, narrow bool, err error) {
+	c = r.compiler(t, s)
+	h := r.hintOf(c, s)
+	if h == nil || h.class != hintRange {
+		return c, h != nil, nil
+	}
+	key := s.Type.Name + "\x00" + filter.Print(s.Where)
+	now := r.db.now()
+	wide, known := r.db.ranks.isWide(key, now)
+	if !known {
+		probe := &sqlText{dialect: r.db.dialect}
+		ids := r.compiler(probe, s).hint(s.Where, r.db, r.Domain).ids()
+		probe.WriteString("SELECT count(*) FROM (" + ids + " LIMIT " + probe.param(wideRange) + ") p")
+		var n int
+		if err := r.db.reader(ctx).QueryRowContext(ctx, probe.String(), probe.args...).Scan(&n); err != nil {
+			return nil, false, r.db.sqlError(ctx, "measure range", err)
+		}
+		wide = n >= wideRange
+		r.db.ranks.setWide(key, wide, now.Add(wideFor))
+	}
+	c.scan = wide
+	return c, !wide, nil
+}
