@@ -64,7 +64,8 @@ func (db *DB) checkKeys(ctx context.Context) error {
 			return err
 		}
 		for _, kid := range db.cfg.Keys.Kids() {
-			if !known[kid] {
+			state := known[kid]
+			if state == "" || (state == keyRetired && kid == db.cfg.Keys.First()) {
 				if err := db.recordKey(ctx, kid); err != nil {
 					return err
 				}
@@ -84,9 +85,9 @@ func (db *DB) checkKeys(ctx context.Context) error {
 }
 
 // openCheckValues opens the check value of every key the database knows and
-// returns their ids. A retired key has no rows left and may be gone.
-func (db *DB) openCheckValues(ctx context.Context) (map[string]bool, error) {
-	known := make(map[string]bool)
+// returns their states. A retired key has no rows left and may be gone.
+func (db *DB) openCheckValues(ctx context.Context) (map[string]string, error) {
+	known := make(map[string]string)
 	err := eachRow(ctx, db.reader(ctx), "SELECT kid, sealed, state FROM keyring ORDER BY kid", nil, func(rows *sql.Rows) error {
 		var kid, state string
 		var sealed []byte
@@ -99,8 +100,7 @@ func (db *DB) openCheckValues(ctx context.Context) (map[string]bool, error) {
 		if _, err := db.cfg.Keys.Open(checkPlace(kid), kid, sealed); err != nil {
 			return &KeyError{Kid: kid, Reason: err}
 		}
-		// A retired key that came back is recorded anew.
-		known[kid] = state == keyActive
+		known[kid] = state
 		return nil
 	})
 	if err != nil {
@@ -109,7 +109,7 @@ func (db *DB) openCheckValues(ctx context.Context) (map[string]bool, error) {
 	return known, nil
 }
 
-// recordKey stores the check value of a key that has not sealed here before.
+// recordKey stores the check value of a key that is new, or in use again.
 func (db *DB) recordKey(ctx context.Context, kid string) error {
 	w, err := db.writer(ctx)
 	if err != nil {

@@ -1,0 +1,294 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// copyTable is a table that a copy carries over.
+type copyTable struct {
+	name    string
+	order   string   // columns of the primary key
+	columns []string // in any order; see the marks below
+	derived bool     // may be filled in a new database; replaced by the copy
+}
+
+// Marks in front of a column name whose form differs between the databases.
+const (
+	markJSON = '*' // jsonb blob on SQLite, JSONB on PostgreSQL
+	markBool = '?' // integer on SQLite, boolean on PostgreSQL
+)
+
+// copyTables lists every table with data. Those missing here belong to one
+// database only: schema_migrations, keyring, leases and resource_changes.
+func copyTables() []copyTable {
+	return []copyTable{
+		{name: "resources", order: "seq", columns: []string{
+			"seq", "type", "id", "domain", "version", "created", "last_modified", "name_key", "external_id", "doc", "*keys"}},
+		{name: "resource_values", order: "type, attr, key, id", columns: []string{"type", "attr", "key", "id"}},
+		{name: "resource_unique", order: "type, attr, key", columns: []string{"type", "attr", "key", "id"}},
+		{name: "value_indexes", order: "type, attr", columns: []string{"type", "attr", "state"}, derived: true},
+		{name: "resource_blocks", order: "type, start_id", columns: []string{"type", "start_id", "n"}, derived: true},
+		{name: "members", order: "group_id, member_id", columns: []string{"group_id", "member_id", "member_type"}},
+		{name: "passwords", order: "user_id", columns: []string{"user_id", "hash", "changed_at"}},
+		{name: "tokens", order: "id", columns: []string{
+			"id", "name", "?live", "hash", "scopes", "profile", "overrides", "domain", "?ignore_passwords",
+			"created_at", "expires_at", "revoked_at", "last_used_at", "removals_allowed_until"}},
+		{name: "removals", order: "token_id, minute", columns: []string{"token_id", "minute", "n"}},
+		{name: "audit_events", order: "id", columns: []string{
+			"id", "time", "event", "outcome", "target_id", "subject_id", "actor_id", "body"}},
+		{name: "server_keys", order: "id", columns: []string{"id", "purpose", "kid", "sealed", "created_at", "state"}},
+		{name: "settings", order: "name", columns: []string{"name", "value"}, derived: true},
+	}
+}
+
+// copyRows is how many rows one statement of a copy inserts; the parameters of
+// the widest table stay below SQLite's limit of 32,766.
+const copyRows = 500
+
+// ErrNotEmpty: the target of a copy holds data already.
+var ErrNotEmpty = errors.New("the target database is not empty")
+
+// Copy moves the whole content of one database into an empty one of either
+// kind: ids, versions, hashes, sealed values (both need the same master keys)
+// and the audit record, as of one moment of the source. It counts every table
+// afterwards and opens every sealed value. A copy that was interrupted leaves
+// a mark: the target then refuses to serve, and a new Copy begins again.
+// progress, if not nil, is called with the rows done of a table.
+func Copy(ctx context.Context, from, to *DB, progress func(table string, rows int64)) error {
+	if err := to.beginCopy(ctx); err != nil {
+		return fmt.Errorf("copy database: %w", err)
+	}
+	err := from.inRead(ctx, func(ctx context.Context) error {
+		for _, t := range copyTables() {
+			if err := copyOne(ctx, from, to, t, progress); err != nil {
+				return fmt.Errorf("table %s: %w", t.name, err)
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = to.endCopy(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("copy database: %w", err)
+	}
+	return nil
+}
+
+// beginCopy empties what an earlier copy left, refuses other data and marks
+// the target.
+func (db *DB) beginCopy(ctx context.Context) error {
+	return db.InTx(ctx, func(ctx context.Context) error {
+		_, unfinished, err := db.setting(ctx, halfCopy)
+		if err != nil {
+			return err
+		}
+		w, err := db.writer(ctx)
+		if err != nil {
+			return err
+		}
+		for _, t := range copyTables() {
+			if !unfinished && !t.derived {
+				if n, err := db.countRows(ctx, t.name); err != nil || n > 0 {
+					return errors.Join(err, fmt.Errorf("%w: table %s has %d rows", ErrNotEmpty, t.name, n))
+				}
+			}
+			if _, err := w.ExecContext(ctx, "DELETE FROM "+t.name); err != nil {
+				return db.sqlError(ctx, "empty "+t.name, err)
+			}
+		}
+		return db.setSetting(ctx, halfCopy, "since "+db.now().UTC().Format("2006-01-02T15:04:05Z"))
+	})
+}
+
+// endCopy proves that every sealed value opens, repairs what is not data and
+// takes the mark away.
+func (db *DB) endCopy(ctx context.Context) error {
+	if err := db.openAllSealed(ctx); err != nil {
+		return err
+	}
+	return db.InTx(ctx, func(ctx context.Context) error {
+		w, err := db.changer(ctx) // so that caches of other processes hear of it
+		if err != nil {
+			return err
+		}
+		if db.dialect == dialectPostgres {
+			_, err := w.ExecContext(ctx, `SELECT setval(pg_get_serial_sequence('resources', 'seq'),
+				(SELECT coalesce(max(seq), 0) + 1 FROM resources), false)`)
+			if err != nil {
+				return db.sqlError(ctx, "set sequence", err)
+			}
+		}
+		return db.dropSetting(ctx, halfCopy)
+	})
+}
+
+// openAllSealed opens every sealed value.
+func (db *DB) openAllSealed(ctx context.Context) error {
+	for _, c := range sealedColumns() {
+		query := "SELECT " + c.row + ", " + c.kid + ", " + c.column + " FROM " + c.table
+		err := eachRow(ctx, db.reader(ctx), query, nil, func(rows *sql.Rows) error {
+			var r sealedRow
+			if err := rows.Scan(&r.id, &r.kid, &r.sealed); err != nil {
+				return err
+			}
+			if _, err := db.cfg.Keys.Open(c.place(r.id), r.kid, r.sealed); err != nil {
+				return &KeyError{Kid: r.kid, Reason: err}
+			}
+			return nil
+		})
+		if err != nil {
+			return db.sqlError(ctx, "open sealed values of "+c.table, err)
+		}
+	}
+	return nil
+}
+
+// copyOne carries one table over and compares the numbers of rows.
+func copyOne(ctx context.Context, from, to *DB, t copyTable, progress func(string, int64)) error {
+	var done int64
+	var batch []any
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		n := len(batch) / len(t.columns)
+		if err := to.insertRows(ctx, t, batch, n); err != nil {
+			return err
+		}
+		done += int64(n)
+		batch = batch[:0]
+		if progress != nil {
+			progress(t.name, done)
+		}
+		return nil
+	}
+	row := make([]any, len(t.columns))
+	into := make([]any, len(t.columns))
+	for i := range row {
+		into[i] = &row[i]
+	}
+	err := eachRow(ctx, from.reader(ctx), t.selectAll(from.dialect), nil, func(rows *sql.Rows) error {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		batch = append(batch, t.convert(row)...)
+		if len(batch) >= copyRows*len(t.columns) {
+			return flush()
+		}
+		return nil
+	})
+	if err != nil {
+		return from.sqlError(ctx, "read", err)
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	return compareCounts(ctx, from, to, t)
+}
+
+// compareCounts compares the rows of a table on both sides. The mark of the
+// copy itself does not count.
+func compareCounts(ctx context.Context, from, to *DB, t copyTable) error {
+	want, err := from.countRows(ctx, t.name)
+	if err != nil {
+		return err
+	}
+	got, err := to.countRows(ctx, t.name)
+	if err != nil {
+		return err
+	}
+	if t.name == "settings" {
+		got--
+	}
+	if got != want {
+		return fmt.Errorf("the target has %d rows, the source %d", got, want)
+	}
+	return nil
+}
+
+func (db *DB) countRows(ctx context.Context, table string) (int64, error) {
+	var n int64
+	err := db.reader(ctx).QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n)
+	return n, db.sqlError(ctx, "count "+table, err)
+}
+
+// selectAll reads every row in the order of the primary key, which is the
+// cheapest order to insert them in.
+func (t copyTable) selectAll(d dialect) string {
+	columns := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		columns[i] = bareColumn(c)
+		if c[0] == markJSON {
+			columns[i] = d.pick("json("+c[1:]+")", c[1:]+"::text")
+		}
+	}
+	return "SELECT " + strings.Join(columns, ", ") + " FROM " + t.name + " ORDER BY " + t.order
+}
+
+// convert gives a row the Go types that the target's driver wants.
+func (t copyTable) convert(row []any) []any {
+	out := make([]any, len(row))
+	for i, v := range row {
+		out[i] = v
+		if t.columns[i][0] != markBool {
+			continue
+		}
+		if n, isInt := v.(int64); isInt {
+			out[i] = n != 0
+		}
+	}
+	return out
+}
+
+// insertRows writes n rows in one transaction and one statement.
+func (db *DB) insertRows(ctx context.Context, t copyTable, values []any, n int) error {
+	return db.InTx(ctx, func(ctx context.Context) error {
+		w, err := db.writer(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := w.ExecContext(ctx, t.insertText(db.dialect, n), values...); err != nil {
+			return db.sqlError(ctx, "write", err)
+		}
+		return nil
+	})
+}
+
+// insertText is an INSERT of n rows.
+func (t copyTable) insertText(d dialect, n int) string {
+	names := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		names[i] = bareColumn(c)
+	}
+	var b strings.Builder
+	b.WriteString("INSERT INTO " + t.name + " (" + strings.Join(names, ", ") + ") VALUES ")
+	param := 0
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteByte('(')
+		for j, c := range t.columns {
+			if j > 0 {
+				b.WriteString(", ")
+			}
+			param++
+			value := "$" + strconv.Itoa(param)
+			if c[0] == markJSON {
+				value = d.pick("jsonb("+value+")", value+"::jsonb")
+			}
+			b.WriteString(value)
+		}
+		b.WriteByte(')')
+	}
+	return b.String()
+}
+
+// bareColumn is the column name without its mark.
+func bareColumn(c string) string { return strings.TrimLeft(c, string(markJSON)+string(markBool)) }

@@ -1,0 +1,133 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/sallyport-id/sallyport/authn/audit"
+)
+
+// How long rows outlive their use.
+const (
+	removalsKept = 2 * time.Hour       // the brake looks back one hour
+	tokensKept   = 30 * 24 * time.Hour // ended tokens stay listed that long
+	leasesKept   = 24 * time.Hour
+)
+
+// sweepBatch bounds the rows that one transaction of the janitor removes, so
+// that it never holds up other changes for long.
+const sweepBatch = 500
+
+// janitorLease is how long one sweep may take before another node may begin.
+const janitorLease = 10 * time.Minute
+
+// Swept counts what one sweep removed.
+type Swept struct {
+	Removals int64 // counters of the mass-removal brake
+	Tokens   int64 // ended more than 30 days ago
+	Leases   int64
+	Events   int64 // audit events beyond the retention
+}
+
+// Sweep removes rows that are over, in small batches, until none is left or
+// ctx ends. Any number of nodes may call it at once.
+func (db *DB) Sweep(ctx context.Context) (Swept, error) {
+	now := db.now()
+	var s Swept
+	for _, rule := range []struct {
+		count *int64
+		query string
+		until int64
+	}{
+		{&s.Removals, `DELETE FROM removals WHERE (token_id, minute) IN
+			(SELECT token_id, minute FROM removals WHERE minute < $1 LIMIT $2)`, minuteOf(now.Add(-removalsKept))},
+		{&s.Tokens, `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens
+			WHERE (revoked_at <> 0 AND revoked_at < $1) OR (expires_at <> 0 AND expires_at < $1) LIMIT $2)`, micros(now.Add(-tokensKept))},
+		{&s.Leases, `DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE until < $1 LIMIT $2)`, micros(now.Add(-leasesKept))},
+	} {
+		n, err := db.sweepRows(ctx, rule.query, rule.until, nil)
+		*rule.count = n
+		if err != nil {
+			return s, err
+		}
+	}
+	if db.cfg.AuditRetention == 0 {
+		return s, nil
+	}
+	var err error
+	s.Events, err = db.pruneAudit(ctx, now.Add(-db.cfg.AuditRetention))
+	return s, err
+}
+
+// pruneAudit removes audit events older than before. Each batch leaves an
+// event that says so, in its own transaction.
+func (db *DB) pruneAudit(ctx context.Context, before time.Time) (int64, error) {
+	return db.sweepRows(ctx, `DELETE FROM audit_events WHERE id IN
+		(SELECT id FROM audit_events WHERE time < $1 LIMIT $2)`, micros(before),
+		func(ctx context.Context, n int64) error {
+			detail, err := json.Marshal(map[string]any{"events": n, "before": before.UTC().Format(time.RFC3339)})
+			if err != nil {
+				return fmt.Errorf("encode audit event: %w", err)
+			}
+			return db.Append(ctx, audit.Event{
+				Name: audit.AuditPruned, Outcome: audit.OK,
+				Actor: audit.Party{Type: "server"}, Detail: detail,
+			})
+		})
+}
+
+// sweepRows runs a limited DELETE until it removes less than its limit; after
+// is called in the transaction of each batch that removed something.
+func (db *DB) sweepRows(ctx context.Context, query string, until int64, after func(context.Context, int64) error) (int64, error) {
+	var total int64
+	for {
+		var n int64
+		err := db.InTx(ctx, func(ctx context.Context) error {
+			w, err := db.writer(ctx)
+			if err != nil {
+				return err
+			}
+			if n, err = db.execCount(ctx, w, query, until, sweepBatch); err != nil {
+				return db.sqlError(ctx, "sweep", err)
+			}
+			if n == 0 || after == nil {
+				return nil
+			}
+			return after(ctx, n)
+		})
+		if err != nil {
+			return total, err
+		}
+		total += n
+		if n < sweepBatch {
+			return total, nil
+		}
+	}
+}
+
+// RunJanitor sweeps once every interval until ctx ends; of all nodes one does
+// at a time.
+func (db *DB) RunJanitor(ctx context.Context, interval time.Duration) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		_, err := db.exclusively(ctx, "janitor", janitorLease, func(ctx context.Context) error {
+			swept, err := db.Sweep(ctx)
+			if swept != (Swept{}) {
+				db.log.InfoContext(ctx, "removed expired rows", "removals", swept.Removals,
+					"tokens", swept.Tokens, "leases", swept.Leases, "audit_events", swept.Events)
+			}
+			return err
+		})
+		if err != nil && ctx.Err() == nil {
+			db.log.WarnContext(ctx, "remove expired rows", "error", err)
+		}
+	}
+}
