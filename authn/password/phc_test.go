@@ -11,7 +11,7 @@ import (
 
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
-	const salt, tag = "c29tZXNhbHQ", "CTFhFdXPJO1aFaMaO6Mm5c8y7cJHApl8ArZWb2GRPPc"
+	const salt, tag = "c29tZXNhbHQ", "CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
 	tests := map[string]string{
 		"empty":              "",
 		"another function":   "$argon2d$v=19$m=65536,t=2,p=1$" + salt + "$" + tag,
@@ -53,8 +53,8 @@ func TestParseRefuses(t *testing.T) {
 
 // FuzzParsePHC: no panic, and what is accepted is the one spelling.
 func FuzzParsePHC(f *testing.F) {
-	f.Add("$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHApl8ArZWb2GRPPc")
-	f.Add("$argon2id$v=19$m=19456,t=2,p=1,keyid=azE$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHApl8ArZWb2GRPPc")
+	f.Add("$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")
+	f.Add("$argon2id$v=19$m=19456,t=2,p=1,keyid=azE$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")
 	f.Add("$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA")
 	f.Add("$argon2id$v=19$m=1,t=,p=$$")
 	f.Fuzz(func(t *testing.T, phc string) {
