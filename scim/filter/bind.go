@@ -97,7 +97,7 @@ func (b *binder) both(left, right Expr) (Predicate, Predicate, error) {
 
 func (b *binder) compare(path AttrPath, op Op, v Value) (Predicate, error) {
 	if op != Pr && v.Kind == Null && op != Eq && op != Ne {
-		return nil, refuse(path.String(), "%s can be compared with null by eq and ne only.")
+		return nil, refuse(shown(path), "%s can be compared with null by eq and ne only.")
 	}
 	ref, found, err := b.lookup(path)
 	if err != nil {
@@ -195,7 +195,7 @@ func (b *binder) lookup(path AttrPath) (ref schema.Ref, found bool, err error) {
 	case err != nil:
 		return schema.Ref{}, false, err
 	case ref.Attr == nil:
-		return schema.Ref{}, false, refuse(path.String(), "%s is a schema; name one of its attributes behind a colon.")
+		return schema.Ref{}, false, refuse(shown(path), "%s is a schema; name one of its attributes behind a colon.")
 	default:
 		return ref, true, nil
 	}
@@ -208,8 +208,8 @@ func (b *binder) lookupAttribute(path AttrPath) (schema.Ref, error) {
 	}
 	fault := &schema.Error{
 		Code:   schema.InvalidFilter,
-		Path:   path.String(),
-		Detail: path.String() + " is not an attribute of " + b.rt.Name + "; see /Schemas for those that are.",
+		Path:   shown(path),
+		Detail: shown(path) + " is not an attribute of " + b.rt.Name + "; see /Schemas for those that are.",
 	}
 	if known, ok := errors.AsType[*schema.Error](err); ok {
 		fault.Detail = known.Detail
@@ -231,7 +231,7 @@ func (b *binder) lookupSub(path AttrPath) (schema.Ref, error) {
 		}
 	}
 	return schema.Ref{}, refuse(ref.String(), "%s of %s has no sub-attribute %s; it has %s.",
-		b.rt.Name, path.String(), subNames(ref.Attr))
+		b.rt.Name, shown(path), subNames(ref.Attr))
 }
 
 // ambiguous says whether several extensions have an attribute of that bare

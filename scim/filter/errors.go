@@ -20,3 +20,13 @@ func refuse(path, format string, args ...any) *schema.Error {
 		Detail: fmt.Sprintf(format, append([]any{path}, args...)...),
 	}
 }
+
+// shown is a path as an error repeats it. Its characters are those of names and
+// URIs; its length is bounded, so that a detail stays readable.
+func shown(a AttrPath) string {
+	const longest = 200
+	if s := a.String(); len(s) <= longest {
+		return s
+	}
+	return a.String()[:longest] + "…"
+}

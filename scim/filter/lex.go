@@ -20,15 +20,14 @@ type scanner struct {
 
 // fault returns an error at a byte offset. The text itself is never quoted: a
 // filter may hold what must not be logged (RFC 7644 section 7.5.2).
-func (s *scanner) fault(pos int, path, format string, args ...any) *schema.Error {
+func (s *scanner) fault(pos int, path AttrPath, format string, args ...any) *schema.Error {
+	character := utf8.RuneCountInString(s.text[:pos]) + 1
 	return &schema.Error{
 		Code:   s.code,
-		Path:   path,
-		Detail: fmt.Sprintf("%s at character %d.", fmt.Sprintf(format, args...), characters(s.text[:pos])+1),
+		Path:   shown(path),
+		Detail: fmt.Sprintf("%s at character %d.", fmt.Sprintf(format, args...), character),
 	}
 }
-
-func characters(s string) int { return utf8.RuneCountInString(s) }
 
 // blanks skips spaces.
 func (s *scanner) blanks() {
@@ -93,7 +92,7 @@ func delimiter(c byte) bool {
 }
 
 // quoted consumes a JSON string (RFC 8259 section 7) and decodes it.
-func (s *scanner) quoted(path string) (string, error) {
+func (s *scanner) quoted(path AttrPath) (string, error) {
 	open := s.pos
 	s.pos++
 	start := s.pos
@@ -113,7 +112,7 @@ func (s *scanner) quoted(path string) (string, error) {
 }
 
 // escaped goes on where quoted met the first escape.
-func (s *scanner) escaped(open, start int, path string) (string, error) {
+func (s *scanner) escaped(open, start int, path AttrPath) (string, error) {
 	var b strings.Builder
 	b.WriteString(s.text[start:s.pos])
 	for s.pos < len(s.text) {

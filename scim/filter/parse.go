@@ -50,7 +50,7 @@ func Parse(text string, l Limits, p schema.Policy) (Expr, error) {
 		return nil, err
 	}
 	if ps.next() != 0 {
-		return nil, ps.fault(ps.pos, "", `The filter goes on with something other than "and" or "or"`)
+		return nil, ps.fault(ps.pos, AttrPath{}, `The filter goes on with something other than "and" or "or"`)
 	}
 	return e, nil
 }
@@ -74,7 +74,7 @@ func ParsePath(text string, l Limits) (Path, error) {
 		return Path{}, err
 	}
 	if ps.next() != 0 {
-		return Path{}, ps.fault(ps.pos, path.Attr.String(), "The path goes on where it should end,")
+		return Path{}, ps.fault(ps.pos, path.Attr, "The path goes on where it should end,")
 	}
 	return path, nil
 }
@@ -104,7 +104,7 @@ func newParser(text string, l Limits, code schema.Code) (*parser, error) {
 	}
 	for i := range len(text) {
 		if text[i] < ' ' {
-			return nil, ps.fault(i, "", `The %s has a control character, which must be written as \uXXXX inside a string,`, what)
+			return nil, ps.fault(i, AttrPath{}, `The %s has a control character, which must be written as \uXXXX inside a string,`, what)
 		}
 	}
 	if ps.next() == 0 {
@@ -173,9 +173,9 @@ func (ps *parser) nested(closing byte) (Expr, error) {
 	}
 	if ps.next() != closing {
 		if ps.pos < len(ps.text) {
-			return nil, ps.fault(ps.pos, "", "Expected \"and\", \"or\" or \"%c\"", closing)
+			return nil, ps.fault(ps.pos, AttrPath{}, "Expected \"and\", \"or\" or \"%c\"", closing)
 		}
-		return nil, ps.fault(open, "", "The closing \"%c\" is missing for what opens", closing)
+		return nil, ps.fault(open, AttrPath{}, "The closing \"%c\" is missing for what opens", closing)
 	}
 	ps.pos++
 	ps.depth--
@@ -219,7 +219,7 @@ func (ps *parser) valuePath(path AttrPath) (Expr, error) {
 func (ps *parser) brackets(path AttrPath) (filter Expr, sub string, err error) {
 	if ps.inside || path.Sub != "" || path.Name == "" {
 		// RFC 7643 section 2.3.8: a complex attribute holds no complex one.
-		return nil, "", ps.fault(ps.pos, path.String(), "Brackets may only follow a whole attribute, as in emails[type eq \"work\"], not what stands before them")
+		return nil, "", ps.fault(ps.pos, path, "Brackets may only follow a whole attribute, as in emails[type eq \"work\"], not what stands before them")
 	}
 	ps.inside = true
 	filter, err = ps.nested(']')
@@ -233,7 +233,7 @@ func (ps *parser) brackets(path AttrPath) (filter Expr, sub string, err error) {
 	ps.pos++
 	start := ps.pos
 	if sub = ps.word(); !attributeName(sub) {
-		return nil, "", ps.fault(start, path.String(), "The name of a sub-attribute of %s is expected", path.String())
+		return nil, "", ps.fault(start, path, "The name of a sub-attribute of %s is expected", shown(path))
 	}
 	return filter, sub, nil
 }
@@ -244,7 +244,7 @@ func (ps *parser) operation(path AttrPath) (Op, Value, error) {
 	start := ps.pos
 	op, ok := operator(ps.word())
 	if !ok {
-		return "", Value{}, ps.fault(start, path.String(), "Attribute %s must be followed by one of eq, ne, co, sw, ew, pr, gt, ge, lt, le", path.String())
+		return "", Value{}, ps.fault(start, path, "Attribute %s must be followed by one of eq, ne, co, sw, ew, pr, gt, ge, lt, le", shown(path))
 	}
 	if ps.comparisons++; ps.comparisons > ps.limits.Comparisons {
 		return "", Value{}, plain(ps.code, "There are more than %d comparisons; split the request.", ps.limits.Comparisons)
@@ -259,7 +259,7 @@ func (ps *parser) operation(path AttrPath) (Op, Value, error) {
 // value reads the right side of a comparison.
 func (ps *parser) value(path AttrPath) (Value, error) {
 	if ps.next() == '"' {
-		text, err := ps.quoted(path.String())
+		text, err := ps.quoted(path)
 		if err != nil {
 			return Value{}, err
 		}
@@ -268,7 +268,7 @@ func (ps *parser) value(path AttrPath) (Value, error) {
 	start := ps.pos
 	switch w := ps.word(); {
 	case w == "":
-		return Value{}, ps.fault(start, path.String(), "A value to compare %s with is expected", path.String())
+		return Value{}, ps.fault(start, path, "A value to compare %s with is expected", shown(path))
 	case w == "null":
 		return Value{Kind: Null}, nil
 	case w == "true", w == "false":
@@ -278,7 +278,7 @@ func (ps *parser) value(path AttrPath) (Value, error) {
 	case (ps.unquoted || resourceTypeName(path)) && w[0] != '\'':
 		return Value{Kind: String, Text: w}, nil
 	default:
-		return Value{}, ps.fault(start, path.String(), "The value to compare %s with must stand in double quotes, unless it is a number, true, false or null,", path.String())
+		return Value{}, ps.fault(start, path, "The value to compare %s with must stand in double quotes, unless it is a number, true, false or null,", shown(path))
 	}
 }
 
@@ -293,7 +293,7 @@ func (ps *parser) attrPath() (AttrPath, error) {
 	start := ps.pos
 	a, ok := splitPath(ps.word())
 	if !ok {
-		return AttrPath{}, ps.fault(start, "", "The name of an attribute is expected")
+		return AttrPath{}, ps.fault(start, AttrPath{}, "The name of an attribute is expected")
 	}
 	return a, nil
 }
@@ -321,7 +321,7 @@ func (ps *parser) path() (Path, error) {
 	attr, ok := splitPath(w)
 	if !ok {
 		if strings.IndexByte(w, ':') <= 0 || !uri(w) {
-			return Path{}, ps.fault(start, "", "The name of an attribute is expected")
+			return Path{}, ps.fault(start, AttrPath{}, "The name of an attribute is expected")
 		}
 		attr = AttrPath{URN: w}
 	}

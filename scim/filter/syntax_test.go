@@ -175,3 +175,16 @@ func TestPathRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestFilterFaultsAreShort: a detail repeats a long name in part only.
+func TestFilterFaultsAreShort(t *testing.T) {
+	t.Parallel()
+	rt := load(t).user
+	name := strings.Repeat("x", 8000)
+	for _, text := range []string{name, name + ` eq`, name + ` eq x`, name + ` pr`, `emails[` + name + ` pr]`, name + `.y[z pr]`, `urn:` + name + `:y gt null`} {
+		fault := bindError(t, text, rt, schema.Policy{})
+		if n := len(fault.Detail) + len(fault.Path); n > 1000 {
+			t.Errorf("%.10s…: the error takes %d bytes", text, n)
+		}
+	}
+}
