@@ -50,6 +50,7 @@ func (a *Attribute) normalize() {
 		a.Uniqueness = UniquenessNone
 	case Integer, Decimal, DateTime:
 		a.CaseExact = false
+	case String:
 	}
 }
 

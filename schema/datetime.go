@@ -53,7 +53,7 @@ func parseDateTime(s string) (int64, bool) {
 	hour, ok4 := number(s[11:13])
 	minute, ok5 := number(s[14:16])
 	second, ok6 := number(s[17:19])
-	if !(ok1 && ok2 && ok3 && ok4 && ok5 && ok6) {
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 {
 		return 0, false
 	}
 	micros, rest, ok := fraction(s[19:])

@@ -3,13 +3,15 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
 // defaultDepth is the nesting that Decode allows when Limits.Depth is 0.
 const defaultDepth = 32
+
+// typicalMembers is the most members that a typical body has open at once.
+const typicalMembers = 32
 
 // Limits bounds what a document may contain.
 type Limits struct {
@@ -48,6 +50,9 @@ type decoder struct {
 	depth  int
 	strict bool // refuse duplicate keys; off for what Encode wrote
 	err    *Error
+
+	members  []member // of the objects being read
+	elements []any    // of the arrays being read
 }
 
 func (d *decoder) document() (Object, error) {
@@ -56,25 +61,26 @@ func (d *decoder) document() (Object, error) {
 		return nil, syntaxError("The body is empty; send one JSON object.")
 	}
 	if d.text[d.pos] != '{' {
-		return nil, d.fail("expected a JSON object")
+		d.fail("expected a JSON object")
+		return nil, d.err
 	}
+	d.members = make([]member, 0, typicalMembers)
 	o, ok := d.object(d.depth)
 	if !ok {
 		return nil, d.err
 	}
 	d.blank()
 	if d.pos != len(d.text) {
-		return nil, d.fail("unexpected data after the JSON object")
+		d.fail("unexpected data after the JSON object")
+		return nil, d.err
 	}
 	return o, nil
 }
 
-// fail records a fault at the current position.
-func (d *decoder) fail(what string) *Error {
-	if d.err == nil {
-		d.err = syntaxError(fmt.Sprintf("The body is not valid JSON: %s at byte %d.", what, d.pos+1))
-	}
-	return d.err
+// fail records a fault at the current position, and returns false.
+func (d *decoder) fail(what string) bool {
+	d.err = syntaxError(fmt.Sprintf("The body is not valid JSON: %s at byte %d.", what, d.pos+1))
+	return false
 }
 
 func (d *decoder) blank() {
@@ -123,11 +129,9 @@ func (d *decoder) value(depth int) (any, bool) {
 		return nil, true
 	}
 	if d.pos == len(d.text) {
-		d.fail("unexpected end")
-	} else {
-		d.fail("expected a value")
+		return nil, d.fail("unexpected end")
 	}
-	return nil, false
+	return nil, d.fail("expected a value")
 }
 
 func (d *decoder) word(w string) bool {
@@ -138,67 +142,82 @@ func (d *decoder) word(w string) bool {
 	return true
 }
 
+// member is one member of an object that is still being read.
+type member struct {
+	key   string
+	value any
+}
+
+// object reads an object. Members wait on a stack shared by all levels until
+// their number is known, so that the map is made in its final size.
 func (d *decoder) object(depth int) (Object, bool) {
 	if depth == 0 {
 		return nil, d.tooDeep()
 	}
 	d.pos++
-	o := Object{}
 	if d.next() == '}' {
 		d.pos++
-		return o, true
+		return Object{}, true
 	}
-	keys := keySet{}
+	base := len(d.members)
+	var seen map[string]struct{}
 	for {
-		if d.next() != '"' {
-			d.fail("expected a quoted key")
-			return nil, false
-		}
-		start := d.pos
-		key, ok := d.str()
+		key, ok := d.key()
 		if !ok {
 			return nil, false
 		}
-		if d.strict && !keys.add(key) {
-			d.pos = start
-			d.duplicate(key)
-			return nil, false
+		if d.strict {
+			if seen, ok = newKey(d.members[base:], seen, key); !ok {
+				return nil, d.duplicate(key)
+			}
 		}
-		if d.next() != ':' {
-			d.fail("expected a colon")
-			return nil, false
-		}
-		d.pos++
 		v, ok := d.value(depth - 1)
 		if !ok {
 			return nil, false
 		}
-		o[key] = v
+		d.members = append(d.members, member{key, v})
 		switch d.next() {
 		case ',':
 			d.pos++
 		case '}':
 			d.pos++
+			o := make(Object, len(d.members)-base)
+			for _, m := range d.members[base:] {
+				o[m.key] = m.value
+			}
+			d.members = d.members[:base]
 			return o, true
 		default:
-			d.fail("expected a comma or the end of the object")
-			return nil, false
+			return nil, d.fail("expected a comma or the end of the object")
 		}
 	}
 }
 
-func (d *decoder) tooDeep() bool {
-	if d.err == nil {
-		d.err = syntaxError(fmt.Sprintf("The body is nested deeper than %d levels at byte %d.", d.depth, d.pos+1))
+// key reads a key and its colon.
+func (d *decoder) key() (string, bool) {
+	if d.next() != '"' {
+		return "", d.fail("expected a quoted key")
 	}
+	key, ok := d.str()
+	if !ok {
+		return "", false
+	}
+	if d.next() != ':' {
+		return "", d.fail("expected a colon")
+	}
+	d.pos++
+	return key, true
+}
+
+func (d *decoder) tooDeep() bool {
+	d.err = syntaxError(fmt.Sprintf("The body is nested deeper than %d levels at byte %d.", d.depth, d.pos+1))
 	return false
 }
 
-func (d *decoder) duplicate(key string) {
-	if d.err == nil {
-		d.err = syntaxError(fmt.Sprintf("The key %s occurs twice in one object (names are compared ignoring case), at byte %d.",
-			quoteName(key), d.pos+1))
-	}
+func (d *decoder) duplicate(key string) bool {
+	d.err = syntaxError(fmt.Sprintf("The key %s occurs twice in one object (names are compared ignoring case), before byte %d.",
+		quoteName(key), d.pos+1))
+	return false
 }
 
 func (d *decoder) array(depth int) (any, bool) {
@@ -206,26 +225,28 @@ func (d *decoder) array(depth int) (any, bool) {
 		return nil, d.tooDeep()
 	}
 	d.pos++
-	out := []any{}
 	if d.next() == ']' {
 		d.pos++
-		return out, true
+		return []any{}, true
 	}
+	base := len(d.elements)
 	for {
 		v, ok := d.value(depth - 1)
 		if !ok {
 			return nil, false
 		}
-		out = append(out, v)
+		d.elements = append(d.elements, v)
 		switch d.next() {
 		case ',':
 			d.pos++
 		case ']':
 			d.pos++
+			out := make([]any, len(d.elements)-base)
+			copy(out, d.elements[base:])
+			d.elements = d.elements[:base]
 			return out, true
 		default:
-			d.fail("expected a comma or the end of the array")
-			return nil, false
+			return nil, d.fail("expected a comma or the end of the array")
 		}
 	}
 }
@@ -234,8 +255,7 @@ func (d *decoder) array(depth int) (any, bool) {
 func (d *decoder) number() (any, bool) {
 	n := numberLength(d.text[d.pos:])
 	if n == 0 {
-		d.fail("malformed number")
-		return nil, false
+		return nil, d.fail("malformed number")
 	}
 	out := json.Number(d.text[d.pos : d.pos+n])
 	d.pos += n
@@ -299,13 +319,11 @@ func (d *decoder) str() (string, bool) {
 			return d.escaped(start, i)
 		case c < ' ':
 			d.pos = i
-			d.fail("unescaped control character in a string")
-			return "", false
+			return "", d.fail("unescaped control character in a string")
 		}
 	}
 	d.pos = len(d.text)
-	d.fail("string without end")
-	return "", false
+	return "", d.fail("string without end")
 }
 
 // escaped reads a string that has its first escape at i.
@@ -319,8 +337,7 @@ func (d *decoder) escaped(start, i int) (string, bool) {
 			return string(b), true
 		case c < ' ':
 			d.pos = i
-			d.fail("unescaped control character in a string")
-			return "", false
+			return "", d.fail("unescaped control character in a string")
 		case c != '\\':
 			b = append(b, c)
 			i++
@@ -328,16 +345,14 @@ func (d *decoder) escaped(start, i int) (string, bool) {
 			r, n := escape(d.text[i:])
 			if n == 0 {
 				d.pos = i
-				d.fail("invalid escape in a string")
-				return "", false
+				return "", d.fail("invalid escape in a string")
 			}
 			b = utf8.AppendRune(b, r)
 			i += n
 		}
 	}
 	d.pos = len(d.text)
-	d.fail("string without end")
-	return "", false
+	return "", d.fail("string without end")
 }
 
 // escape decodes the escape that s begins with and returns its length, or 0 if
@@ -387,40 +402,42 @@ func hex4(s string) (rune, bool) {
 	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(s[2:6], 16, 32)
-	return rune(n), err == nil
+	var r rune
+	for i := 2; i < 6; i++ {
+		switch c := s[i]; {
+		case '0' <= c && c <= '9':
+			r = r<<4 | rune(c-'0')
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			r = r<<4 | rune(c|0x20-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return r, true
 }
 
-// keySet finds keys that are equal ignoring case: by looking at each while they
-// are few, in a map when they are many.
-type keySet struct {
-	few  [16]string
-	n    int
-	many map[string]struct{}
-}
+// fewKeys is how many keys are compared one by one; more go into a map.
+const fewKeys = 24
 
-// add enters a key and reports whether it is new.
-func (k *keySet) add(key string) bool {
-	if k.many == nil {
-		for _, other := range k.few[:k.n] {
-			if len(other) == len(key) && strings.EqualFold(other, key) {
-				return false
+// newKey reports whether key differs, ignoring case, from those of the members
+// before it; seen is the map of keys once there are many.
+func newKey(before []member, seen map[string]struct{}, key string) (map[string]struct{}, bool) {
+	if len(before) < fewKeys {
+		for _, m := range before {
+			if len(m.key) == len(key) && strings.EqualFold(m.key, key) {
+				return nil, false
 			}
 		}
-		if k.n < len(k.few) {
-			k.few[k.n] = key
-			k.n++
-			return true
-		}
-		k.many = make(map[string]struct{}, 2*len(k.few))
-		for _, other := range k.few {
-			k.many[strings.ToLower(other)] = struct{}{}
+		return nil, true
+	}
+	if seen == nil {
+		seen = make(map[string]struct{}, 2*fewKeys)
+		for _, m := range before {
+			seen[strings.ToLower(m.key)] = struct{}{}
 		}
 	}
 	lower := strings.ToLower(key)
-	if _, ok := k.many[lower]; ok {
-		return false
-	}
-	k.many[lower] = struct{}{}
-	return true
+	_, found := seen[lower]
+	seen[lower] = struct{}{}
+	return seen, !found
 }

@@ -43,8 +43,9 @@ func (a *Attribute) textKey(s string) (string, bool) {
 			return "", false
 		}
 		return DateTimeKey(micros), true
+	default:
+		return "", false
 	}
-	return "", false
 }
 
 // Keys returns the document of comparison keys: the nesting and the names of

@@ -9,26 +9,26 @@ import (
 	"strings"
 )
 
-// Fault is one thing wrong with a schema or resource type file.
-type Fault struct {
+// LoadError is one thing wrong with a schema or resource type file.
+type LoadError struct {
 	File    string // name of the file in its folder
 	Pointer string // JSON pointer (RFC 6901) of the value; "" for the file
 	Detail  string // a sentence that says what is wrong and what is allowed
 }
 
 // Error implements error.
-func (f Fault) Error() string {
+func (f LoadError) Error() string {
 	if f.Pointer == "" {
 		return f.File + ": " + f.Detail
 	}
 	return f.File + " at " + f.Pointer + ": " + f.Detail
 }
 
-// Faults is everything wrong with the files of both folders.
-type Faults []Fault
+// LoadErrors is everything wrong with the files of both folders.
+type LoadErrors []LoadError
 
 // Error implements error, one fault a line.
-func (fs Faults) Error() string {
+func (fs LoadErrors) Error() string {
 	lines := make([]string, len(fs))
 	for i, f := range fs {
 		lines[i] = f.Error()
@@ -49,7 +49,7 @@ type loader struct {
 	types   []*ResourceType
 	byName  map[string]*ResourceType // by lower-cased name
 	byPath  map[string]*ResourceType // by lower-cased endpoint
-	faults  Faults
+	faults  LoadErrors
 	shipped int // number of built-in schemas
 }
 
@@ -87,7 +87,7 @@ func newLoader() *loader {
 }
 
 func (l *loader) fault(at place, format string, args ...any) {
-	l.faults = append(l.faults, Fault{File: at.file, Pointer: at.pointer, Detail: fmt.Sprintf(format, args...)})
+	l.faults = append(l.faults, LoadError{File: at.file, Pointer: at.pointer, Detail: fmt.Sprintf(format, args...)})
 }
 
 // builtin enters the schemas and types that Sallyport ships.

@@ -68,10 +68,8 @@ func isSchemaURN(s string) bool {
 	if len(parts) < 3 || !strings.EqualFold(parts[0], "urn") {
 		return false
 	}
-	for _, part := range parts {
-		if part == "" {
-			return false
-		}
+	if slices.Contains(parts, "") {
+		return false
 	}
 	return strings.IndexFunc(s, func(r rune) bool {
 		return r >= 0x7f || !isNameRune(r) && !strings.ContainsRune(":.", r)
@@ -89,7 +87,7 @@ func isAttributeName(name string, sub bool) bool {
 	if sub && name == "$ref" {
 		return true
 	}
-	if name == "" || !('a' <= name[0]|0x20 && name[0]|0x20 <= 'z') {
+	if name == "" || name[0]|0x20 < 'a' || name[0]|0x20 > 'z' {
 		return false
 	}
 	return strings.IndexFunc(name, func(r rune) bool { return !isNameRune(r) }) < 0

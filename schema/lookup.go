@@ -151,6 +151,14 @@ func (rt *ResourceType) unqualified(name string, p Policy) (*field, error) {
 	return candidates[0], nil
 }
 
+// isAmbiguous reports whether a path starts with a name that only its lack of a
+// URN keeps from being found.
+func (rt *ResourceType) isAmbiguous(path string, p Policy) bool {
+	name, _, _ := strings.Cut(path, ".")
+	_, err := rt.unqualified(name, p)
+	return err != nil
+}
+
 // splitURN resolves a body key or a path that may start with a URN:
 // "urn:…:User:department" gives the URN and the rest. The URN must be one of
 // the resource type.

@@ -243,6 +243,7 @@ func (s *scanner) field(f *field, key []byte) bool {
 		return s.skip()
 	case whole:
 		return s.copyMember(key)
+	case partial:
 	}
 	before := len(s.out)
 	s.name(key)
@@ -295,7 +296,7 @@ func (s *scanner) fixSchemas() {
 	}
 	list := s.out[s.from:s.to]
 	kept := make([]byte, 0, len(list))
-	for _, urn := range bytes.Split(bytes.Trim(list, "[]"), []byte{','}) {
+	for urn := range bytes.SplitSeq(bytes.Trim(list, "[]"), []byte{','}) {
 		if s.isGone(bytes.TrimSpace(urn)) {
 			continue
 		}

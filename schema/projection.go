@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"errors"
 	"slices"
 	"strings"
 )
@@ -89,10 +88,10 @@ func (rt *ResourceType) selectNames(names []string, p Policy) (selection, error)
 			continue
 		}
 		ref, err := rt.LookupPath(name, p)
-		if e, ok := errors.AsType[*Error](err); ok {
-			if strings.Contains(e.Detail, "ambiguous") {
-				return sel, err
-			}
+		if err != nil && rt.isAmbiguous(name, p) {
+			return sel, err
+		}
+		if err != nil {
 			continue
 		}
 		sel.names = append(sel.names, ref.String())
@@ -248,8 +247,9 @@ func (pr *Projection) Canonical() string {
 		return "attributes=" + pr.names
 	case modeExcluded:
 		return "excludedAttributes=" + pr.names
+	default:
+		return ""
 	}
-	return ""
 }
 
 // Verbatim reports whether Project would leave every document of the type as it

@@ -25,7 +25,7 @@ func (g *Registry) Types() []*ResourceType { return g.types }
 // define (RFC 7643 sections 6 and 7, in the form of /Schemas and
 // /ResourceTypes). Either folder may be nil. A resource type file named User or
 // Group adds its extensions to the built-in type. Every fault of every file is
-// reported at once, as Faults, with file and JSON pointer.
+// reported at once, as LoadErrors, with file and JSON pointer.
 func Load(schemas, resourceTypes fs.FS) (*Registry, error) {
 	l := newLoader()
 	l.builtin()
@@ -33,7 +33,7 @@ func Load(schemas, resourceTypes fs.FS) (*Registry, error) {
 	l.typeFolder(resourceTypes)
 	l.checkReferences()
 	if len(l.faults) > 0 {
-		slices.SortStableFunc(l.faults, func(x, y Fault) int { return cmp.Compare(x.File, y.File) })
+		slices.SortStableFunc(l.faults, func(x, y LoadError) int { return cmp.Compare(x.File, y.File) })
 		return nil, l.faults
 	}
 	return l.registry(), nil

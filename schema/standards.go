@@ -28,7 +28,8 @@ func (s standard) check(v string) string {
 			return `must be a two-letter country code of ISO 3166-1, such as "US"`
 		}
 	case standardLocale:
-		if _, err := language.Parse(v); err != nil {
+		// The parser would also take the underscore of older systems.
+		if _, err := language.Parse(v); err != nil || strings.Contains(v, "_") {
 			return `must be a language tag of RFC 5646, such as "en-US"`
 		}
 	case standardTimezone:
