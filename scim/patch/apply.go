@@ -110,8 +110,8 @@ func (e *editor) unset(ref schema.Ref) (bool, error) {
 	if old == nil {
 		return false, nil
 	}
-	if frozen(ref.Attr) {
-		return false, immutableFault(ref)
+	if err := checkChange(ref, old, nil); err != nil {
+		return false, err
 	}
 	e.put(ref, nil)
 	return true, nil
@@ -250,18 +250,24 @@ func (e *editor) removeContainer(ref schema.Ref) (bool, error) {
 		return false, nil
 	}
 	changed := false
+	var missed *schema.Attribute
 	for _, attr := range ext.Attributes {
 		if container[attr.Name] == nil || attr.Mutability == schema.ReadOnly {
 			continue
 		}
-		if frozen(attr) {
-			return false, immutableFault(schema.Ref{URN: ref.URN, Attr: attr})
+		if err := checkChange(schema.Ref{URN: ref.URN, Attr: attr}, container[attr.Name], nil); err != nil {
+			return false, err
+		}
+		if attr.Required {
+			missed = attr
 		}
 		delete(container, attr.Name)
 		changed = true
 	}
 	if len(container) == 0 {
 		delete(e.doc, ref.URN)
+	} else if missed != nil {
+		return false, requiredFault(schema.Ref{URN: ref.URN, Attr: missed})
 	}
 	return changed, nil
 }

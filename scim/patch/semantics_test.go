@@ -204,6 +204,7 @@ func TestPatchMutability(t *testing.T) {
 			{name: "complex loses a part", doc: dev, ops: `{"op":"remove","path":"origin.country"}`, fails: "mutability"},
 			{name: "complex the same", doc: dev, ops: `{"op":"replace","path":"origin","value":{"country":"CH"}}`},
 			{name: "sub-attribute", doc: dev, ops: `{"op":"replace","path":"owner.since","value":"2021-01-01T00:00:00Z"}`, fails: "mutability"},
+			{name: "sub-attribute removed with its attribute", doc: dev, ops: `{"op":"remove","path":"owner"}`, fails: "mutability"},
 			{name: "sub-attribute removed", doc: dev, ops: `{"op":"remove","path":"owner.since"}`, fails: "mutability"},
 			{name: "sub-attribute of an element", doc: dev, ops: `{"op":"replace","path":"slots[value eq \"s\"].bay","value":2}`, fails: "mutability"},
 			{name: "sub-attribute of an element the same", doc: dev, ops: `{"op":"replace","path":"slots[value eq \"s\"].bay","value":1}`},
@@ -242,13 +243,20 @@ func TestPatchMutability(t *testing.T) {
 			{name: "manager.value", doc: `{"userName":"u","` + schema.EnterpriseUserURN + `":{"manager":{"value":"m"}}}`, ops: `{"op":"remove","path":"` + schema.EnterpriseUserURN + `:manager.value"}`, fails: "mutability"},
 		})
 	})
-	t.Run("the extension goes except what is read-only", func(t *testing.T) {
+	t.Run("an extension without what is read-only", func(t *testing.T) {
 		t.Parallel()
-		step{
-			doc:  with(`"asset":"as",`, ``),
-			ops:  `{"op":"remove","path":"` + strings.ToUpper(rackURN) + `"},{"op":"add","path":"` + rackURN + `:rack","value":"r2"}`,
-			want: with(`"rack":"r","asset":"as"`, `"rack":"r2"`),
-		}.run(t, resourceType(t, "Device"), rfcPolicy())
+		const rack = `"` + rackURN + `":{"rack":"r"}`
+		runSteps(t, resourceType(t, "Device"), rfcPolicy(), []step{
+			{name: "goes", doc: `{"label":"L","zones":[{"value":"z"}],` + rack + `}`, ops: `{"op":"remove","path":"` + strings.ToUpper(rackURN) + `"}`, want: `{"label":"L","zones":[{"value":"z"}]}`},
+			{name: "stays when it needs what would go", doc: with(`"asset":"as",`, ``), ops: `{"op":"remove","path":"` + rackURN + `"}`, fails: "mutability"},
+		})
+		runSteps(t, resourceType(t, "User"), rfcPolicy(), []step{
+			{
+				name: "keeps the read-only part", doc: `{"userName":"u","` + schema.SecondFactorURN + `":{"secondFactorEnabled":true,"accountVerified":true}}`,
+				ops:  `{"op":"remove","path":"` + schema.SecondFactorURN + `"}`,
+				want: `{"userName":"u","` + schema.SecondFactorURN + `":{"accountVerified":true}}`,
+			},
+		})
 	})
 }
 
