@@ -46,9 +46,10 @@ func (db *DB) sqlError(ctx context.Context, op string, err error) error {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return fmt.Errorf("%s: %w", op, context.Canceled)
 	case errors.Is(err, context.DeadlineExceeded), isInterrupted(err):
-		return fmt.Errorf("%s: %w", op, scim.ErrTooMany)
+		return fmt.Errorf("%s: %w: %w", op, scim.ErrTooMany, err)
 	case isBusy(err):
-		return fmt.Errorf("%s: %w", op, scim.ErrBusy)
+		// With the cause, for InTx runs a collision again.
+		return fmt.Errorf("%s: %w: %w", op, scim.ErrBusy, err)
 	default:
 		return fmt.Errorf("%s: %w", op, err)
 	}
@@ -73,8 +74,7 @@ func isDomainError(err error) bool {
 	return false
 }
 
-// conflict names the attribute behind a violated unique index of resources or
-// tokens; other errors pass through sqlError.
+// conflict names the attribute behind a violated unique index of resources; other errors pass through sqlError.
 func (db *DB) conflict(ctx context.Context, op, typ string, err error) error {
 	constraint, ok := uniqueViolation(err)
 	if !ok {
@@ -87,16 +87,12 @@ func (db *DB) conflict(ctx context.Context, op, typ string, err error) error {
 		return &scim.ConflictError{Attribute: "externalId"}
 	case "resources_id":
 		return &scim.ConflictError{Attribute: "id"}
-	case "tokens_name":
-		return &scim.ConflictError{Attribute: "name"}
 	default:
 		return db.sqlError(ctx, op, err)
 	}
 }
 
-// uniqueViolation returns the name of the unique index that err reports. SQLite
-// names columns instead ("UNIQUE constraint failed: resources.type,
-// resources.name_key"): the table and the last of them make our index names.
+// uniqueViolation returns the name of the unique index that err reports.
 func uniqueViolation(err error) (constraint string, ok bool) {
 	if e, is := errors.AsType[*pgconn.PgError](err); is {
 		return e.ConstraintName, e.Code == pgUniqueViolation
@@ -105,12 +101,23 @@ func uniqueViolation(err error) (constraint string, ok bool) {
 	if !is || (code != sqliteConstraintUnique && code != sqliteConstraintPK) {
 		return "", false
 	}
+	// SQLite names columns: "UNIQUE constraint failed: resources.type,
+	// resources.name_key". The pure Go driver adds its code in parentheses.
 	text := err.Error()
 	const mark = "constraint failed: "
-	columns := text[strings.LastIndex(text, mark)+len(mark):]
-	columns, _, _ = strings.Cut(columns, " (") // the pure Go driver appends its code
-	last := columns[strings.LastIndex(columns, " ")+1:]
-	return strings.Replace(last, ".", "_", 1), true
+	columns, _, _ := strings.Cut(text[strings.LastIndex(text, mark)+len(mark):], " (")
+	switch columns {
+	case "resources.type, resources.id":
+		return "resources_id", true
+	case "resources.type, resources.name_key":
+		return "resources_name_key", true
+	case "resources.type, resources.external_id, resources.domain":
+		return "resources_external_id", true
+	case "resource_unique.type, resource_unique.attr, resource_unique.key":
+		return "resource_unique_key", true
+	default:
+		return columns, true
+	}
 }
 
 // isBusy reports that another transaction held the lock for too long.

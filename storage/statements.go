@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"regexp"
 	"sync"
 
 	"gorm.io/gorm"
@@ -19,7 +20,11 @@ type querier interface {
 // endless different texts, so the cache must forget.
 const statementLimit = 512
 
-// statements runs SQL through prepared statements that it keeps, by text. It
+// numbered finds the parameters of PostgreSQL's form, which all SQL here is
+// written in. SQLite binds "$2" by its first appearance but "?2" by its number.
+var numbered = regexp.MustCompile(`\$(\d)`)
+
+// statements runs SQL on SQLite through prepared statements that it keeps, by text. It
 // is a gorm.ConnPool, so gorm's own statements can travel the same way.
 type statements struct {
 	gorm.ConnPool
@@ -81,7 +86,7 @@ func (s *statements) acquire(ctx context.Context, query string) (*statement, err
 	}
 	s.mu.Unlock()
 
-	prepared, err := s.PrepareContext(ctx, query)
+	prepared, err := s.PrepareContext(ctx, numbered.ReplaceAllString(query, "?$1"))
 	if err != nil {
 		return nil, err
 	}

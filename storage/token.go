@@ -34,7 +34,14 @@ type tokenRow struct {
 // TableName implements gorm's Tabler.
 func (tokenRow) TableName() string { return "tokens" }
 
+// newTokenRow turns a token into its row. The columns of lists are never NULL.
 func newTokenRow(t *scim.Token) *tokenRow {
+	if t.Overrides == nil {
+		t.Overrides = map[string]string{}
+	}
+	if t.Scopes == nil {
+		t.Scopes = []string{}
+	}
 	return &tokenRow{
 		ID: t.ID, Name: t.Name, Live: t.RevokedAt.IsZero(), Hash: t.Hash, Scopes: t.Scopes,
 		Profile: t.Profile, Overrides: t.Overrides, Domain: t.Domain, IgnorePasswords: t.IgnorePasswords,
