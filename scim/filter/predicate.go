@@ -1,7 +1,8 @@
 package filter
 
 // all joins two predicates by and. Chains become one flat list, so that the
-// canonical text does not depend on parentheses; constants vanish.
+// canonical text does not depend on parentheses; constants vanish. Both sides
+// are the binder's own and may be reused.
 func all(left, right Predicate) Predicate {
 	if c, ok := left.(Constant); ok {
 		if !c {
@@ -15,15 +16,16 @@ func all(left, right Predicate) Predicate {
 		}
 		return left
 	}
-	var terms []Predicate
-	for _, side := range []Predicate{left, right} {
-		if a, ok := side.(*All); ok {
-			terms = append(terms, a.Terms...)
-			continue
-		}
-		terms = append(terms, side)
+	chain, ok := left.(*All)
+	if !ok {
+		chain = &All{Terms: []Predicate{left}}
 	}
-	return &All{Terms: terms}
+	if r, ok := right.(*All); ok {
+		chain.Terms = append(chain.Terms, r.Terms...)
+	} else {
+		chain.Terms = append(chain.Terms, right)
+	}
+	return chain
 }
 
 // anyOf joins two predicates by or, as all does by and.
@@ -40,15 +42,16 @@ func anyOf(left, right Predicate) Predicate {
 		}
 		return left
 	}
-	var terms []Predicate
-	for _, side := range []Predicate{left, right} {
-		if a, ok := side.(*Any); ok {
-			terms = append(terms, a.Terms...)
-			continue
-		}
-		terms = append(terms, side)
+	chain, ok := left.(*Any)
+	if !ok {
+		chain = &Any{Terms: []Predicate{left}}
 	}
-	return &Any{Terms: terms}
+	if r, ok := right.(*Any); ok {
+		chain.Terms = append(chain.Terms, r.Terms...)
+	} else {
+		chain.Terms = append(chain.Terms, right)
+	}
+	return chain
 }
 
 func none(term Predicate) Predicate {
