@@ -16,7 +16,7 @@ func (s *Service) Create(ctx context.Context, caller Caller, rt *schema.Resource
 	if err != nil {
 		return nil, err
 	}
-	id, err := newID()
+	id, err := idFor(caller, req)
 	if err != nil {
 		return nil, err
 	}

@@ -180,6 +180,10 @@ type Request struct {
 	Base string
 	// Prefer is the client's preference for the answer of a PATCH.
 	Prefer Preference
+	// ID is the id that Create gives the resource, a lower-case UUID; "" makes
+	// a new one. Only commands may choose (an import keeps the ids of an
+	// export); from any other caller it is ignored (RFC 7643 section 3.1).
+	ID string
 }
 
 // Preference is the "return" preference of RFC 7240 section 4.2.
@@ -219,6 +223,19 @@ func (s *Service) profileOf(caller Caller) *Profile {
 
 // now is the time of a change: UTC with microseconds.
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
+
+// idFor is the id of a new resource: the one that a command asks for, else a
+// new one.
+func idFor(caller Caller, req Request) (string, error) {
+	if req.ID == "" || caller.ActorType != "command" {
+		return newID()
+	}
+	id, err := uuid.Parse(req.ID)
+	if err != nil || id.String() != req.ID {
+		return "", NewError(http.StatusBadRequest, TypeInvalidValue, "id must be a UUID in lower case, or be left out.")
+	}
+	return req.ID, nil
+}
 
 // newID returns the id of a new resource (RFC 7643 section 3.1): a UUIDv7,
 // lower case, never used before.
