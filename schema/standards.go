@@ -45,6 +45,7 @@ func isCountry(v string) bool {
 	if len(v) != 2 || strings.ToUpper(v) != v {
 		return false
 	}
+	// Reserved and withdrawn codes, such as UK, have another canonical form.
 	region, err := language.ParseRegion(v)
-	return err == nil && region.IsCountry() && region.String() == v
+	return err == nil && region.IsCountry() && region.Canonicalize().String() == v
 }
