@@ -203,7 +203,7 @@ func (b *builder) remove(t target, v any) error {
 }
 
 func removalWithList(ref schema.Ref) error {
-	return fault(schema.InvalidSyntax, ref.String(), "a remove operation takes no value; select the values of %s with a filter such as %s[value eq \"…\"]", ref, ref)
+	return fault(schema.InvalidSyntax, ref.String(), "a remove operation takes no value; select the values of %s to remove with a filter in brackets after the path", ref)
 }
 
 // complexValue adds the assignment of a singular complex attribute: sub-attribute
