@@ -1,0 +1,272 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sallyport-id/sallyport/authn/audit"
+	"github.com/sallyport-id/sallyport/authn/password"
+	"github.com/sallyport-id/sallyport/cmd/internal/config"
+	"github.com/sallyport-id/sallyport/schema"
+	"github.com/sallyport-id/sallyport/scim"
+	"github.com/sallyport-id/sallyport/scim/filter"
+	"github.com/sallyport-id/sallyport/storage"
+	"github.com/sallyport-id/sallyport/storage/seal"
+)
+
+// keyFileName is the file of the master keys in the data folder.
+const keyFileName = "master.key"
+
+// databaseName is the file of the embedded database in the data folder.
+const databaseName = "sallyport.db"
+
+// commandBase is the base of locations that commands show when no issuer is
+// configured.
+const commandBase = "http://127.0.0.1:8080"
+
+// Directory is the data of Sallyport with the services on it: all that a
+// command needs. Commands and servers may have the same data open at once.
+type Directory struct {
+	Service   *scim.Service
+	Registry  *schema.Registry
+	Tokens    scim.Tokens
+	TokenList scim.TokenStore
+	Resources scim.ResourceStore
+	Members   scim.MemberStore
+	Audit     audit.Log
+	History   audit.Reader
+
+	cfg    config.Config
+	logger *slog.Logger
+	now    func() time.Time
+	ring   *seal.Ring
+	db     *storage.DB
+	auth   *scim.TokenAuthenticator
+}
+
+// Open opens the data for a command. The settings must have passed Validate,
+// but for the issuer, which a command does not need. Close it.
+func Open(ctx context.Context, cfg config.Config, opts Options) (*Directory, error) {
+	base := commandBase
+	if cfg.Issuer != "" {
+		base = trimSlash(cfg.Issuer)
+	}
+	return open(ctx, cfg, base, opts.withDefaults())
+}
+
+func open(ctx context.Context, cfg config.Config, issuer string, opts Options) (*Directory, error) {
+	d := &Directory{cfg: cfg, logger: opts.Logger, now: opts.Now}
+	if err := d.assemble(ctx, issuer); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (d *Directory) assemble(ctx context.Context, issuer string) error {
+	if err := d.prepareFolder(); err != nil {
+		return err
+	}
+	var err error
+	if d.Registry, err = loadSchemas(d.cfg.SCIM); err != nil {
+		return err
+	}
+	if d.ring, err = loadRing(ctx, d.cfg); err != nil {
+		return err
+	}
+	if d.db, err = storage.Open(ctx, d.storageConfig(d.cfg.DatabaseURL.Reveal())); err != nil {
+		return err
+	}
+	d.TokenList, d.Resources, d.Members, d.Audit, d.History = d.db, d.db, d.db, d.db, d.db
+	d.Tokens = scim.Tokens{Store: d.db, Tx: d.db, Audit: d.db, Now: d.now, Rand: rand.Reader}
+	d.auth, err = scim.NewTokenAuthenticator(scim.TokenAuthenticatorConfig{Store: d.db, Logger: d.logger, Now: d.now})
+	if err != nil {
+		return err
+	}
+	d.Service, err = d.newService(ctx, issuer)
+	return err
+}
+
+// prepareFolder makes the data folder, readable by its owner only, where one
+// is needed.
+func (d *Directory) prepareFolder() error {
+	if !d.cfg.SQLite() {
+		return nil
+	}
+	if err := os.MkdirAll(d.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("data folder %s: %w", d.cfg.Data, cause(err))
+	}
+	if _, err := os.ReadDir(d.cfg.Data); err != nil {
+		return fmt.Errorf("data folder %s cannot be read: %w", d.cfg.Data, cause(err))
+	}
+	return nil
+}
+
+func loadSchemas(cfg config.SCIM) (*schema.Registry, error) {
+	var schemas, types fs.FS
+	for _, folder := range []struct {
+		key, path string
+		into      *fs.FS
+	}{{"scim.schemas", cfg.Schemas, &schemas}, {"scim.resource_types", cfg.ResourceTypes, &types}} {
+		if folder.path == "" {
+			continue
+		}
+		if _, err := os.ReadDir(folder.path); err != nil {
+			return nil, fmt.Errorf("%s: folder %s cannot be read: %w", folder.key, folder.path, cause(err))
+		}
+		*folder.into = os.DirFS(folder.path)
+	}
+	registry, err := schema.Load(schemas, types)
+	if err != nil {
+		return nil, fmt.Errorf("load schemas: %w", err)
+	}
+	return registry, nil
+}
+
+func (d *Directory) storageConfig(url string) storage.Config {
+	return storage.Config{
+		URL: url, DataDir: d.cfg.Data, Registry: d.Registry, Keys: d.ring, Logger: d.logger, Now: d.now,
+		Indexed: d.cfg.SCIM.Indexed, FreeGroupNames: !d.cfg.SCIM.UniqueGroupNames,
+		AcceptUnknownMembers: d.cfg.SCIM.AcceptUnknownMembers,
+		QueryTimeout:         d.cfg.SCIM.QueryTimeout, AuditRetention: d.cfg.Audit.Retention,
+	}
+}
+
+func (d *Directory) newService(ctx context.Context, issuer string) (*scim.Service, error) {
+	cursorKey, err := d.db.ServerKey(ctx, seal.PurposeCursor)
+	if err != nil {
+		return nil, fmt.Errorf("load cursor key: %w", err)
+	}
+	hasher, err := password.New(password.Config{})
+	if err != nil {
+		return nil, fmt.Errorf("prepare password hashing: %w", err)
+	}
+	ranges, err := d.cfg.TrustedRanges()
+	if err != nil {
+		return nil, fmt.Errorf("trusted_proxies: %w", err)
+	}
+	if _, ok := scim.ProfileByName(d.cfg.SCIM.DefaultProfile); !ok {
+		return nil, fmt.Errorf("scim.default_profile %q is no client profile; use %s, %s, %s or %s",
+			d.cfg.SCIM.DefaultProfile, scim.ProfileRFC, scim.ProfileCompat, scim.ProfileStrict, scim.ProfilePing)
+	}
+	bases := []string{issuer + scimPath}
+	for _, u := range d.cfg.PublicURLs {
+		bases = append(bases, trimSlash(u)+scimPath)
+	}
+	return scim.New(scim.Config{
+		Registry: d.Registry, Resources: d.db, Members: d.db, Passwords: passwords{hasher, d.db},
+		Audit: d.db, History: d.db, Removals: d.db, Auth: d.auth,
+		BaseURLs: bases, Authority: scim.FrontAuthority(ranges), DefaultProfile: d.cfg.SCIM.DefaultProfile,
+		Limits: limitsOf(d.cfg.SCIM), Brake: brakeOf(d.cfg.SCIM.Brake), CursorKey: cursorKey,
+		Logger: d.logger, Now: d.now,
+	})
+}
+
+func limitsOf(c config.SCIM) scim.Limits {
+	l := c.Limits
+	return scim.Limits{
+		Body: int64(l.Body), GroupBody: int64(l.GroupBody), BulkBody: int64(l.BulkBody),
+		Depth: l.Depth, Elements: l.Elements, Names: l.Names,
+		Filter:       filter.Limits{Length: l.FilterLength, Comparisons: l.Comparisons, Nesting: l.Nesting},
+		DefaultCount: l.DefaultCount, MaxCount: l.MaxCount, CursorTimeout: l.CursorTimeout,
+		BulkOperations: l.BulkOperations, PatchOperations: l.PatchOperations, MemberValues: l.MemberValues,
+		Rate: c.Rate, Burst: c.Burst,
+	}
+}
+
+func brakeOf(b config.Brake) scim.BrakeConfig {
+	return scim.BrakeConfig{
+		Share: float64(b.Percent) / 100, Population: int64(max(b.Minimum, 1)), Window: b.Window, Off: b.Percent == 100,
+	}
+}
+
+// Database names the kind of database: "sqlite" or "postgres".
+func (d *Directory) Database() string { return d.db.Dialect() }
+
+// Close undoes Open in reverse.
+func (d *Directory) Close() error {
+	if d.auth != nil {
+		d.auth.Close()
+	}
+	if d.db != nil {
+		return d.db.Close()
+	}
+	return nil
+}
+
+// checks are the conditions of readiness that concern the data.
+func (d *Directory) checks() []check {
+	return []check{
+		{"database", d.db.Ping},
+		{"migrations", func(ctx context.Context) error {
+			applied, known, err := d.db.Migrations(ctx)
+			if err == nil && applied < known {
+				err = fmt.Errorf("%d of %d migrations applied", applied, known)
+			}
+			return err
+		}},
+		{"keys", func(ctx context.Context) error {
+			rows, err := d.db.SealedRows(ctx)
+			if err != nil {
+				return err
+			}
+			for kid := range rows {
+				if !d.ring.Has(kid) {
+					return fmt.Errorf("master key %q is not loaded", kid)
+				}
+			}
+			return nil
+		}},
+	}
+}
+
+// keyFile is the file of the master keys.
+func keyFile(cfg config.Config) string { return filepath.Join(cfg.Data, keyFileName) }
+
+// loadRing reads the master keys: given, from a command, or from the file,
+// which is made on the first start with the embedded database.
+func loadRing(ctx context.Context, cfg config.Config) (*seal.Ring, error) {
+	switch {
+	case cfg.MasterKey != "":
+		ring, err := seal.ParseRing(cfg.MasterKey.Reveal())
+		if err != nil {
+			return nil, fmt.Errorf("SALLYPORT_MASTER_KEY: %w", err)
+		}
+		return ring, nil
+	case len(cfg.MasterKeyCommand) > 0:
+		ring, err := seal.FromCommand(ctx, cfg.MasterKeyCommand)
+		if err != nil {
+			return nil, fmt.Errorf("master_key_command: %w", err)
+		}
+		return ring, nil
+	}
+	path := keyFile(cfg)
+	ring, err := seal.LoadFile(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return ring, err
+	}
+	if !cfg.SQLite() {
+		return nil, errors.New("with PostgreSQL the master key must be given: set SALLYPORT_MASTER_KEY or SALLYPORT_MASTER_KEY_FILE " +
+			"(make a key with: sallyport key generate)")
+	}
+	// A new key for an old database could open nothing in it.
+	if _, err := os.Stat(filepath.Join(cfg.Data, databaseName)); cfg.DatabaseURL == "" && err == nil {
+		return nil, fmt.Errorf("the data folder %s has a database but no %s: put the key file back from your backup", cfg.Data, keyFileName)
+	}
+	ring, _, err = seal.LoadOrCreateFile(path)
+	return ring, err
+}
+
+// cause strips the path from a file error, for messages that name it already.
+func cause(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/sallyport-id/sallyport/cmd/internal/server"
+)
+
+type keyCmd struct {
+	Generate keyGenerateCmd `cmd:"" help:"Print a new master key."`
+	List     keyListCmd     `cmd:"" aliases:"status" help:"List the master keys and what they seal."`
+	Rotate   keyRotateCmd   `cmd:"" help:"Seal with a new master key from now on."`
+	Reseal   keyResealCmd   `cmd:"" help:"Seal everything anew with the first master key."`
+}
+
+type keyGenerateCmd struct{}
+
+// Help is shown by --help.
+func (keyGenerateCmd) Help() string {
+	return `Prints a new key alone on standard output, for SALLYPORT_MASTER_KEY or a file named by SALLYPORT_MASTER_KEY_FILE. Nothing is changed.
+
+Examples:
+  sallyport key generate > /run/secrets/sallyport-key`
+}
+
+// Run prints a key.
+func (keyGenerateCmd) Run(a *app) error { return a.print("%s", server.NewMasterKey()) }
+
+type keyListCmd struct{}
+
+// Help is shown by --help.
+func (keyListCmd) Help() string {
+	return "Examples:\n  sallyport key list\n  sallyport key status --json"
+}
+
+// Run lists the keys.
+func (keyListCmd) Run(ctx context.Context, a *app) error {
+	return a.with(ctx, func(d *server.Directory) error {
+		keys, err := d.Keys(ctx)
+		if err != nil {
+			return err
+		}
+		if a.JSON {
+			return a.printJSON(keys)
+		}
+		rows := [][]string{{"KEY", "USE", "SEALED ROWS"}}
+		for _, k := range keys {
+			use := "opens; may be dropped"
+			switch {
+			case k.Seals:
+				use = "seals"
+			case k.Rows > 0:
+				use = "opens"
+			}
+			rows = append(rows, []string{k.Kid, use, numeral(k.Rows)})
+		}
+		return a.table(rows)
+	})
+}
+
+type keyRotateCmd struct{}
+
+// Help is shown by --help.
+func (keyRotateCmd) Help() string {
+	return `With the key file of the data folder: puts a new key first in the file, keeps the old one behind it, and seals everything anew. Running servers go on; restart them soon so that they seal with the new key too. The old key may be removed from the file when "key list" shows no rows with it and every backup that needs it is gone.
+
+Where the key is given by SALLYPORT_MASTER_KEY or a command: put the new key (sallyport key generate) behind the old one on every server and restart them, then put it first and restart them, then run: sallyport key reseal
+
+Examples:
+  sallyport key rotate`
+}
+
+// Run rotates.
+func (keyRotateCmd) Run(ctx context.Context, a *app) error {
+	cfg, err := a.settings(nil)
+	if err != nil {
+		return err
+	}
+	if err := server.RotateKeyFile(cfg); err != nil {
+		return err
+	}
+	return a.reseal(ctx, "key rotate")
+}
+
+type keyResealCmd struct{}
+
+// Help is shown by --help.
+func (keyResealCmd) Help() string {
+	return "Works in small steps, can be interrupted and run again.\n\nExamples:\n  sallyport key reseal"
+}
+
+// Run seals anew.
+func (keyResealCmd) Run(ctx context.Context, a *app) error { return a.reseal(ctx, "key reseal") }
+
+func (a *app) reseal(ctx context.Context, command string) error {
+	return a.with(ctx, func(d *server.Directory) error {
+		n, err := d.Reseal(ctx, a.party(command))
+		if err != nil {
+			return err
+		}
+		keys, err := d.Keys(ctx)
+		if err != nil {
+			return err
+		}
+		if a.JSON {
+			return a.printJSON(map[string]any{"resealed": n, "keys": keys})
+		}
+		kids := make([]string, len(keys))
+		for i, k := range keys {
+			kids[i] = k.Kid
+		}
+		return a.print("Sealed %d rows anew with key %s. Keys in order: %s.", n, kids[0], strings.Join(kids, ", "))
+	})
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// cli is the command line.
+type cli struct {
+	globals
+
+	Serve   serveCmd   `cmd:"" help:"Serve SCIM."`
+	Token   tokenCmd   `cmd:"" help:"Make, list and revoke provisioning tokens."`
+	User    userCmd    `cmd:"" help:"Make, show, list, delete and restore users."`
+	Import  importCmd  `cmd:"" help:"Import users and groups from NDJSON or CSV."`
+	Export  exportCmd  `cmd:"" help:"Export users and groups as NDJSON."`
+	Audit   auditCmd   `cmd:"" help:"Show the audit trail."`
+	Doctor  doctorCmd  `cmd:"" help:"Check configuration, database, keys, clock and disk."`
+	Backup  backupCmd  `cmd:"" help:"Copy the embedded database while it is in use."`
+	Migrate migrateCmd `cmd:"" help:"Move everything to another database."`
+	Key     keyCmd     `cmd:"" help:"Generate, list and rotate master keys."`
+	Version versionCmd `cmd:"" help:"Show the version."`
+}
+
+const description = `Sallyport keeps a directory of users and groups and serves it over SCIM 2.0.
+
+Every setting can also be given in the environment (SALLYPORT_DATA, SALLYPORT_LISTEN, SALLYPORT_DATABASE_URL …), secrets also by file (SALLYPORT_DATABASE_URL_FILE …).
+
+Begin with: sallyport serve`
+
+// exit carries the code with which kong wants to end the program.
+type exit int
+
+// run runs one command and returns the exit code.
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the program at once.
+	context.AfterFunc(ctx, stop)
+
+	var c cli
+	parser, err := kong.New(&c, kong.Name("sallyport"), kong.Description(description), kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { panic(exit(code)) }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "sallyport:", err)
+		return exitFailed
+	}
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case exit:
+			code = int(v)
+		default:
+			panic(v)
+		}
+	}()
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "sallyport: %v\nTry: sallyport --help\n", err)
+		return exitUsage
+	}
+	a := &app{globals: c.globals, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	if err := parsed.Run(a); err != nil {
+		_, _ = fmt.Fprintln(stderr, "sallyport:", sentence(err))
+		return codeOf(err)
+	}
+	return exitOK
+}
+
+// usageError is a fault of the command line that kong cannot see.
+type usageError struct{ text string }
+
+// Error implements error.
+func (e *usageError) Error() string { return e.text }
+
+func codeOf(err error) int {
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// sentence prints several faults one a line, a single one on one line.
+func sentence(err error) string {
+	text := strings.TrimSpace(err.Error())
+	if strings.Contains(text, "\n") {
+		return "\n  " + strings.ReplaceAll(text, "\n", "\n  ")
+	}
+	return text
+}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/sallyport-id/sallyport/cmd/internal/server"
+)
+
+type versionCmd struct{}
+
+// Help is shown by --help.
+func (versionCmd) Help() string { return "Examples:\n  sallyport version\n  sallyport version --json" }
+
+// Run shows the version.
+func (versionCmd) Run(a *app) error {
+	v := server.BuildVersion()
+	if a.JSON {
+		return a.printJSON(v)
+	}
+	text := "sallyport " + v.Version
+	if v.Revision != "" {
+		text += " (" + v.Revision
+		if v.Modified {
+			text += ", modified"
+		}
+		text += ")"
+	}
+	return a.print("%s, %s, %s", text, v.Go, v.Platform)
+}
+
+func numeral(n int64) string { return strconv.FormatInt(n, 10) }
