@@ -122,7 +122,7 @@ func (s *Service) resume(text string, query [16]byte, count *int) (cursor, error
 		return cursor{}, NewError(http.StatusBadRequest, TypeInvalidCursor,
 			"The cursor is not one of this query: send the cursor of the last page unchanged, with the same filter, sorting, attributes and token, or start again without one.")
 	}
-	if age := s.cfg.Now().Sub(c.issued); age > s.limits.CursorTimeout {
+	if age := s.cfg.Now().Truncate(time.Second).Sub(c.issued); age > s.limits.CursorTimeout {
 		return cursor{}, Errorf(http.StatusBadRequest, TypeExpiredCursor,
 			"The cursor is older than %d seconds; start again without one.", int(s.limits.CursorTimeout.Seconds()))
 	}

@@ -56,7 +56,7 @@ func (s *Service) remove(ctx context.Context, caller Caller, rt *schema.Resource
 // directGroups returns the groups of which the resource is a direct member, in
 // every domain: what is lost with it is lost everywhere.
 func (s *Service) directGroups(ctx context.Context, rec *Record) ([]string, error) {
-	if !rec.HasGroups {
+	if rec.Type == userType && !rec.HasGroups {
 		return nil, nil
 	}
 	all, err := s.cfg.Members.Groups(ctx, []string{rec.ID}, "")

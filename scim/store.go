@@ -49,9 +49,10 @@ type Record struct {
 	Doc []byte
 	// Object is what Doc encodes. Writers must set it; readers leave it nil.
 	Object schema.Object
-	// HasGroups is set by Get and Query when the resource is a direct member
-	// of a group, found in the same statement, so that a resource without
-	// groups costs no second query. Writers ignore it.
+	// HasGroups is set by Get and Query when a User is a direct member of a
+	// group, found in the same statement, so that a user without groups costs
+	// no second query. False for other types, which show no groups: reading a
+	// Group never touches its membership. Writers ignore it.
 	HasGroups bool
 }
 
