@@ -27,8 +27,8 @@ func (r *run) page(ctx context.Context) (*scim.Page, error) {
 // pageAt reads the page and, if asked, the version of the data that it saw
 // ("" when the page is empty).
 func (r *run) pageAt(ctx context.Context, at blockStart, version bool) (*scim.Page, string, error) {
-	t := &sqlText{dialect: r.db.dialect}
-	if err := r.pageText(ctx, t, at, version); err != nil {
+	t, err := r.pageText(ctx, at, version)
+	if err != nil {
 		return nil, "", err
 	}
 	rows, err := r.db.reader(ctx).QueryContext(ctx, t.String(), t.args...)
@@ -107,24 +107,26 @@ const recordColumns = "r.type, r.id, r.domain, r.version, r.created, r.last_modi
 	" EXISTS (SELECT 1 FROM members g WHERE g.member_id = r.id)"
 
 // pageText writes the statement of a page.
-func (r *run) pageText(ctx context.Context, t *sqlText, at blockStart, version bool) error {
+func (r *run) pageText(ctx context.Context, at blockStart, version bool) (*sqlText, error) {
 	extra := ""
 	if version {
 		extra = ", " + r.db.dialect.versionColumn()
 	}
 	if len(r.sources) == 1 {
 		s := r.sources[0]
+		t := &sqlText{dialect: r.db.dialect}
 		c, narrow, err := r.plan(ctx, t, s)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		k := c.sortKey(s.Sort, r.sorted)
-		if k.expr == "" || k.column {
+		if k := c.sortKey(s.Sort, r.sorted); k.expr == "" || k.column {
 			r.flatText(c, s, k, at, narrow, extra)
-			return nil
+			return t, nil
 		}
 	}
-	return r.nestedText(ctx, t, extra)
+	// The operands of a key that did not serve must not stay behind.
+	t := &sqlText{dialect: r.db.dialect}
+	return t, r.nestedText(ctx, t, extra)
 }
 
 // flatText reads documents in the order of an index.
@@ -139,7 +141,13 @@ func (r *run) flatText(c *compiler, s scim.Source, k sortKey, at blockStart, nar
 	if k.expr != "" {
 		key = ", " + k.expr
 	}
-	body := " FROM resources r" + r.where(c, s, narrow, conds...) + k.orderBy(k.expr, "r.id", r.descendingScan()) +
+	id := "r.id"
+	if h := r.hintOf(c, s); narrow && h != nil && h.column && r.db.dialect == dialectSQLite {
+		// SQLite would read the whole type in order of id rather than sort the
+		// few rows that the other index finds; it leaves an expression alone.
+		id = "+r.id"
+	}
+	body := " FROM resources r" + r.where(c, s, narrow, conds...) + k.orderBy(k.expr, id, r.descendingScan()) +
 		" LIMIT " + c.param(r.Limit+1)
 	if !r.keyset() && offset > 0 {
 		body += " OFFSET " + c.param(offset)

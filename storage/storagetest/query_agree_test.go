@@ -24,7 +24,7 @@ var filterCount = flag.Int("filters", 3000, "random filters to compare between e
 var filterSeed = flag.Uint64("filterseed", 1, "seed of the random filters")
 
 // agree compares evaluator and SQL on one predicate.
-func (d *directory) agree(t *testing.T, c *corpus, rt *schema.ResourceType, p filter.Predicate) {
+func (d *directory) agree(t *testing.T, c *corpus, rt *schema.ResourceType, p filter.Predicate, total bool) {
 	t.Helper()
 	want := []string{}
 	for id, o := range c.objects[rt.Name] {
@@ -34,7 +34,7 @@ func (d *directory) agree(t *testing.T, c *corpus, rt *schema.ResourceType, p fi
 	}
 	slices.Sort(want)
 	page, err := d.Query(t.Context(), scim.Query{
-		Sources: []scim.Source{{Type: rt, Where: p}}, Limit: 1000, Total: true, BaseURL: queryBase,
+		Sources: []scim.Source{{Type: rt, Where: p}}, Limit: 1000, Total: total, BaseURL: queryBase,
 	})
 	if err != nil {
 		t.Fatalf("query %s: %v", filter.Print(p), err)
@@ -42,7 +42,7 @@ func (d *directory) agree(t *testing.T, c *corpus, rt *schema.ResourceType, p fi
 	if diff := cmp.Diff(want, ids(page)); diff != "" {
 		t.Errorf("%s filter %s: evaluator and SQL differ (-memory +sql):\n%s", rt.Name, filter.Print(p), diff)
 	}
-	if page.Total != int64(len(want)) {
+	if total && page.Total != int64(len(want)) {
 		t.Errorf("%s filter %s: total = %d, want %d", rt.Name, filter.Print(p), page.Total, len(want))
 	}
 }
@@ -51,7 +51,7 @@ func (d *directory) agree(t *testing.T, c *corpus, rt *schema.ResourceType, p fi
 func (d *directory) agreeRandom(t *testing.T, c *corpus, r *rand.Rand, n int) {
 	t.Helper()
 	refused := 0
-	for range n {
+	for n := range n {
 		rt := c.types[r.IntN(len(c.types))]
 		g := &generator{Rand: r, rt: rt, values: c.values[rt.Name]}
 		p, err := filter.Bind(g.filter(r.IntN(4), nil), rt, schema.Policy{})
@@ -59,7 +59,7 @@ func (d *directory) agreeRandom(t *testing.T, c *corpus, r *rand.Rand, n int) {
 			refused++
 			continue
 		}
-		d.agree(t, c, rt, p)
+		d.agree(t, c, rt, p, n%4 == 0)
 		if t.Failed() {
 			return
 		}
@@ -120,7 +120,7 @@ func FuzzFilterMemoryVsSQL(f *testing.F) {
 			}
 			for _, rt := range l.c.types {
 				if p, err := filter.Bind(e, rt, schema.Policy{}); err == nil {
-					l.d.agree(t, l.c, rt, p)
+					l.d.agree(t, l.c, rt, p, true)
 				}
 			}
 		}
