@@ -104,8 +104,10 @@ func TestNumberKeysSortAsNumbers(t *testing.T) {
 			rt.Fatalf("Equal(%s, %s) is wrong", a, b)
 		}
 	})
-	ordered := []string{"-1e400", "-123456789012345678901234567890", "-10", "-9.99", "-1.5", "-1.45", "-1", "-0.5", "-1e-300",
-		"0", "1e-300", "0.5", "1", "1.45", "1.5", "9.99", "10", "123456789012345678901234567890", "1e400"}
+	ordered := []string{
+		"-1e400", "-123456789012345678901234567890", "-10", "-9.99", "-1.5", "-1.45", "-1", "-0.5", "-1e-300",
+		"0", "1e-300", "0.5", "1", "1.45", "1.5", "9.99", "10", "123456789012345678901234567890", "1e400",
+	}
 	for i := 1; i < len(ordered); i++ {
 		if a, b := key(t, weight, json.Number(ordered[i-1])), key(t, weight, json.Number(ordered[i])); a >= b {
 			t.Errorf("key of %s = %q is not below that of %s = %q", ordered[i-1], a, ordered[i], b)

@@ -68,8 +68,10 @@ func TestRow71_Projection(t *testing.T) {
 		{"schemas", "", rfc, core + `}`},
 		{"", "name,emails,groups,meta,externalId,active," + enterprise, rfc, core + `,"userName":"b"}`},
 		{"", "id,schemas,name,emails,groups,meta,externalId,active," + enterprise + ":department," + enterprise + ":manager", rfc, core + `,"userName":"b"}`},
-		{"", "name.familyName,emails.value,emails.primary,groups,meta,externalId,active," + enterprise + ":manager.value," + enterprise + ":manager.$ref", rfc,
-			both + `,"userName":"b","name":{"givenName":"B"},"emails":[{"type":"work"},{"type":"home"}],"` + enterprise + `":{"department":"D"}}`},
+		{
+			"", "name.familyName,emails.value,emails.primary,groups,meta,externalId,active," + enterprise + ":manager.value," + enterprise + ":manager.$ref", rfc,
+			both + `,"userName":"b","name":{"givenName":"B"},"emails":[{"type":"work"},{"type":"home"}],"` + enterprise + `":{"department":"D"}}`,
+		},
 		{"", "emails.type", rfc, strings.Replace(strings.Replace(projected, `,"type":"work"`, "", 1), `,{"type":"home"}`, "", 1)},
 		{"", "unknown", rfc, projected},
 	} {
@@ -322,8 +324,10 @@ func TestProjectAgreesWithDecoding(t *testing.T) {
 
 // FuzzProject: any text is taken without a panic, and valid JSON stays valid.
 func FuzzProject(f *testing.F) {
-	for _, doc := range []string{projected, `{}`, `{"emails":[{"value":"a"},{}],"name":{}}`, `{"schemas":[],"` + enterprise + `":{"manager":{}}}`,
-		`{"a":"\\\""}`, `{"emails":`, `{"name":{"givenName":`, `[`, ``, `{"emails":[1,2]}`, `{"` + enterprise + `":1}`, `{"a":1}x`} {
+	for _, doc := range []string{
+		projected, `{}`, `{"emails":[{"value":"a"},{}],"name":{}}`, `{"schemas":[],"` + enterprise + `":{"manager":{}}}`,
+		`{"a":"\\\""}`, `{"emails":`, `{"name":{"givenName":`, `[`, ``, `{"emails":[1,2]}`, `{"` + enterprise + `":1}`, `{"a":1}x`,
+	} {
 		f.Add([]byte(doc), "emails.value,name.givenName", false)
 		f.Add([]byte(doc), "meta,"+enterprise, true)
 	}
@@ -335,7 +339,7 @@ func FuzzProject(f *testing.F) {
 			pr, err = u.NewProjection(nil, list, compat)
 		}
 		if err != nil {
-			t.Skip("the names are refused")
+			return // an ambiguous name
 		}
 		out := u.Project(doc, pr)
 		if _, err := schema.Decode(doc, schema.Limits{Depth: 1000}); err == nil && !json.Valid(out) {
