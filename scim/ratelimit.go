@@ -54,8 +54,8 @@ func (l *rateLimiter) allow(token string, now time.Time) error {
 	if l.rate == 0 || token == "" {
 		return nil
 	}
-	wait := l.take(token, now)
-	if wait == 0 {
+	wait, ok := l.take(token, now)
+	if ok {
 		return nil
 	}
 	return Errorf(http.StatusTooManyRequests, "",
@@ -64,7 +64,7 @@ func (l *rateLimiter) allow(token string, now time.Time) error {
 
 // take takes one request out of the token's bucket, or returns how long it
 // takes until there is one.
-func (l *rateLimiter) take(token string, now time.Time) time.Duration {
+func (l *rateLimiter) take(token string, now time.Time) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.buckets[token]
@@ -80,9 +80,10 @@ func (l *rateLimiter) take(token string, now time.Time) time.Duration {
 	}
 	if b.level >= 1 {
 		b.level--
-		return 0
+		return 0, true
 	}
-	return time.Duration((1 - b.level) / l.rate * float64(time.Second))
+	// At least a moment, though rounding may leave the level just below one.
+	return max(time.Nanosecond, time.Duration((1-b.level)/l.rate*float64(time.Second))), false
 }
 
 // dropFull forgets the buckets that are full again, once there are many: a new
