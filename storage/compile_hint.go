@@ -154,26 +154,28 @@ func (c *compiler) valueHint(t *filter.Test, class hintClass, db *DB) *hint {
 }
 
 // valueRows is the FROM and WHERE of the value rows v that a comparison needs.
-// Long keys are cut in the rows, so a cut operand only bounds them.
+// Rows hold long keys cut short. A cut key is never greater than the key, and
+// not less than any bound of half the length that the key reaches.
 func (c *compiler) valueRows(t *filter.Test, attr string) string {
 	var b strings.Builder
 	b.WriteString("FROM resource_values v WHERE v.type = " + c.param(c.rt.Name) + " AND v.attr = " + c.param(attr))
-	key := cutKey(t.Key)
-	long := len(t.Key) >= cutLength/2
-	switch {
-	case t.Op == filter.Eq:
-		b.WriteString(" AND v.key = " + c.param(key))
-	case t.Op == filter.Sw:
-		b.WriteString(" AND v.key >= " + c.param(key))
-		if end, ok := successor(key); ok {
+	bound := boundKey(t.Key)
+	switch op := t.Op; {
+	case op == filter.Eq:
+		b.WriteString(" AND v.key = " + c.param(cutKey(t.Key)))
+	case op == filter.Sw:
+		b.WriteString(" AND v.key >= " + c.param(bound))
+		if end, ok := successor(bound); ok {
 			b.WriteString(" AND v.key < " + c.param(end))
 		}
-	case long && (t.Op == filter.Gt || t.Op == filter.Ge):
-		b.WriteString(" AND v.key >= " + c.param(key))
-	case long:
-		b.WriteString(" AND v.key <= " + c.param(key))
+	case op == filter.Gt && bound == t.Key:
+		b.WriteString(" AND v.key > " + c.param(bound))
+	case op == filter.Gt, op == filter.Ge:
+		b.WriteString(" AND v.key >= " + c.param(bound))
+	case op == filter.Lt && bound == t.Key:
+		b.WriteString(" AND v.key < " + c.param(t.Key))
 	default:
-		b.WriteString(" AND v.key " + sqlOrder(t.Op) + " " + c.param(key))
+		b.WriteString(" AND v.key <= " + c.param(t.Key))
 	}
 	return b.String()
 }

@@ -314,7 +314,7 @@ func (r *run) countText(t *sqlText, s scim.Source) {
 // countable says whether the value rows alone count a filter exactly.
 func (r *run) countable(c *compiler, t *filter.Test) bool {
 	h := c.hintTest(t, r.db, r.Domain)
-	return h != nil && !h.column && !t.Ref.Attr.Relation && !t.Ref.Attr.Derived && len(t.Key) < cutLength/2
+	return h != nil && !h.column && !t.Ref.Attr.Relation && !t.Ref.Attr.Derived && boundKey(t.Key) == t.Key
 }
 
 // multiple says whether a resource may have several values of an attribute.

@@ -19,17 +19,22 @@ import (
 // exact comparison follows.
 const cutLength = 1000
 
-// cutKey shortens a key to cutLength at the end of a character. It keeps the
-// order: a <= b gives cutKey(a) <= cutKey(b).
-func cutKey(key string) string {
-	if len(key) <= cutLength {
+// cutKey shortens a key to about cutLength.
+func cutKey(key string) string { return cutAt(key, cutLength) }
+
+// boundKey shortens an operand that bounds keys from below so far that every
+// cut key above it is still above it.
+func boundKey(key string) string { return cutAt(key, cutLength/2) }
+
+// cutAt shortens a text to at most n bytes at the end of a character.
+func cutAt(key string, n int) string {
+	if len(key) <= n {
 		return key
 	}
-	end := cutLength
-	for !utf8.RuneStart(key[end]) {
-		end--
+	for !utf8.RuneStart(key[n]) {
+		n--
 	}
-	return key[:end]
+	return key[:n]
 }
 
 // uniqueKey shortens a unique key without letting two become one.
