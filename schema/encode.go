@@ -171,6 +171,11 @@ func (w *writer) single(a *Attribute, v any) bool {
 		return w.object(a, o)
 	}
 	if w.keys {
+		// Most leaves are folded ASCII texts: they are folded where they go.
+		if s, ok := v.(string); ok && a.Type == String && !a.CaseExact && isASCII(s) {
+			w.buf = appendLower(w.buf, s)
+			return true
+		}
 		key, ok := a.Key(v)
 		if ok {
 			w.buf = appendString(w.buf, key)

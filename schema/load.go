@@ -11,7 +11,7 @@ import (
 
 // LoadError is one thing wrong with a schema or resource type file.
 type LoadError struct {
-	File    string // name of the file in its folder
+	File    string // "schemas/" or "resourceTypes/" and the name of the file
 	Pointer string // JSON pointer (RFC 6901) of the value; "" for the file
 	Detail  string // a sentence that says what is wrong and what is allowed
 }
@@ -125,21 +125,21 @@ func (l *loader) addType(rt *ResourceType) {
 }
 
 // folder reads every .json file of a folder in the order of names and hands
-// each definition in it to take.
-func (l *loader) folder(dir fs.FS, take func(at place, o Object)) {
+// each definition in it to take. The folder is called label in faults.
+func (l *loader) folder(label string, dir fs.FS, take func(at place, o Object)) {
 	if dir == nil {
 		return
 	}
 	entries, err := fs.ReadDir(dir, ".")
 	if err != nil {
-		l.fault(place{file: "."}, "The folder cannot be read: %v.", err)
+		l.fault(place{file: label}, "The folder cannot be read: %v.", err)
 		return
 	}
 	for _, e := range entries {
 		if e.IsDir() || !strings.HasSuffix(e.Name(), ".json") {
 			continue
 		}
-		at := place{file: e.Name()}
+		at := place{file: label + "/" + e.Name()}
 		data, err := fs.ReadFile(dir, e.Name())
 		switch {
 		case err != nil:

@@ -8,7 +8,7 @@ import (
 
 // schemaFolder reads files that hold schemas in the form of /Schemas (RFC 7643
 // section 7).
-func (l *loader) schemaFolder(dir fs.FS) { l.folder(dir, l.schema) }
+func (l *loader) schemaFolder(dir fs.FS) { l.folder("schemas", dir, l.schema) }
 
 func (l *loader) schema(at place, o Object) {
 	m := l.members(at, o)

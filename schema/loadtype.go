@@ -14,7 +14,7 @@ func reservedEndpoints() []string {
 
 // typeFolder reads files that hold resource types in the form of /ResourceTypes
 // (RFC 7643 section 6).
-func (l *loader) typeFolder(dir fs.FS) { l.folder(dir, l.resourceType) }
+func (l *loader) typeFolder(dir fs.FS) { l.folder("resourceTypes", dir, l.resourceType) }
 
 func (l *loader) resourceType(at place, o Object) {
 	m := l.members(at, o)
