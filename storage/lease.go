@@ -13,7 +13,7 @@ const takeLease = `INSERT INTO leases (name, holder, until) VALUES ($1, $2, $3)
 // Lease takes or prolongs the lease of that name for holder until ttl from
 // now, and reports whether holder has it. At most one holder has a lease at a
 // time, as far as the clocks of the nodes agree: ttl must be much longer than
-// they differ. A ttl of 0 gives it back.
+// they differ. A ttl of 0 gives it back and reports whether holder had it.
 func (db *DB) Lease(ctx context.Context, name, holder string, ttl time.Duration) (bool, error) {
 	var n int64
 	err := db.InTx(ctx, func(ctx context.Context) error {
@@ -21,8 +21,11 @@ func (db *DB) Lease(ctx context.Context, name, holder string, ttl time.Duration)
 		if err != nil {
 			return err
 		}
-		now := db.now()
-		n, err = db.execCount(ctx, w, takeLease, name, holder, micros(now.Add(ttl)), micros(now))
+		if now := db.now(); ttl > 0 {
+			n, err = db.execCount(ctx, w, takeLease, name, holder, micros(now.Add(ttl)), micros(now))
+		} else {
+			n, err = db.execCount(ctx, w, "DELETE FROM leases WHERE name = $1 AND holder = $2", name, holder)
+		}
 		return db.sqlError(ctx, "take lease "+name, err)
 	})
 	return n == 1, err

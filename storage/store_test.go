@@ -20,3 +20,23 @@ func TestMembers(t *testing.T) {
 	t.Parallel()
 	storagetest.EachDatabase(t, storagetest.Members)
 }
+
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	storagetest.EachDatabase(t, storagetest.Tokens)
+}
+
+func TestRemovals(t *testing.T) {
+	t.Parallel()
+	storagetest.EachDatabase(t, storagetest.Removals)
+}
+
+func TestPasswords(t *testing.T) {
+	t.Parallel()
+	storagetest.EachDatabase(t, storagetest.Passwords)
+}
+
+func TestAudit(t *testing.T) {
+	t.Parallel()
+	storagetest.EachDatabase(t, storagetest.Audit)
+}
