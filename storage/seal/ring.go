@@ -125,6 +125,11 @@ func NewKeyText() string {
 	return base64.StdEncoding.EncodeToString(b[:])
 }
 
+// text is the key in the form of ParseRing. It is a secret.
+func (k masterKey) text() string {
+	return k.kid + ":" + base64.StdEncoding.EncodeToString(k.secret)
+}
+
 // Len returns the number of keys.
 func (r *Ring) Len() int {
 	if r == nil {
