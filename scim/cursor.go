@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -76,7 +77,8 @@ var errCursor = errors.New("cursor does not open")
 
 // openCursor undoes seal.
 func openCursor(aead cipher.AEAD, text string) (cursor, error) {
-	if len(text) > maxCursorBytes {
+	// The decoder skips line breaks, which are no part of a cursor.
+	if len(text) > maxCursorBytes || strings.ContainsAny(text, "\r\n") {
 		return cursor{}, errCursor
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)

@@ -24,7 +24,7 @@ import (
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/storage"
-	"github.com/sallyport-id/sallyport/storage/seal"
+	"github.com/sallyport-id/sallyport/storage/storagetest"
 )
 
 // URNs that tests spell often.
@@ -65,7 +65,6 @@ type options struct {
 	onDeactivate   func(ctx context.Context, id string) error
 	acceptUnknown  bool // members that do not exist
 	freeNames      bool // group names need not be unique
-	url            string
 }
 
 // server is a SCIM service over a real database, behind the real router.
@@ -167,8 +166,11 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// newServer starts a service on a fresh SQLite database, or on the database
-// that o.url names.
+// onPostgres begins the name of tests that run on PostgreSQL.
+const onPostgres = "TestPostgres/"
+
+// newServer starts a service on a fresh SQLite database, or on a fresh
+// PostgreSQL schema within TestPostgres.
 func newServer(t testing.TB, o options) *server {
 	t.Helper()
 	reg, err := schema.Load(o.schemas, o.types)
@@ -179,24 +181,13 @@ func newServer(t testing.TB, o options) *server {
 		t: t, reg: reg, trace: &trace{}, logs: &lockedBuffer{}, infos: &infos{},
 		clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)}, clients: map[string]*client{},
 	}
-	ring, err := seal.ParseRing(seal.NewKeyText())
-	if err != nil {
-		t.Fatalf("make key ring: %v", err)
+	opener := storagetest.SQLite
+	if strings.HasPrefix(t.Name(), onPostgres) {
+		opener = storagetest.Postgres
 	}
-	cfg := storage.Config{
-		URL: o.url, Registry: reg, Keys: ring, Now: s.clock.Now, Trace: s.trace.add,
-		AcceptUnknownMembers: o.acceptUnknown, FreeGroupNames: o.freeNames,
-	}
-	if o.url == "" {
-		cfg.DataDir = t.TempDir()
-	}
-	if s.db, err = storage.Open(t.Context(), cfg); err != nil {
-		t.Fatalf("open database: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := s.db.Close(); err != nil {
-			t.Errorf("close database: %v", err)
-		}
+	s.db = opener(t).Open(t, func(cfg *storage.Config) {
+		cfg.Registry, cfg.Now, cfg.Trace = reg, s.clock.Now, s.trace.add
+		cfg.AcceptUnknownMembers, cfg.FreeGroupNames = o.acceptUnknown, o.freeNames
 	})
 	s.hasher = &fakeHasher{PasswordStore: s.db, stored: map[string]string{}}
 	s.start(o)
