@@ -11,7 +11,7 @@ import (
 // top level, where the container stood, and "schemas" names
 // schema.PingUserURN in its place. A document without the extension is
 // returned as it is. doc is JSON of our own encoder and is not changed.
-func (p *Profile) flatten(doc []byte) []byte {
+func (p Profile) flatten(doc []byte) []byte {
 	urn := []byte(`"` + schema.SecondFactorURN + `"`)
 	if !p.FlattenSecondFactor || !bytes.Contains(doc, urn) {
 		return doc

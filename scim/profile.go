@@ -51,7 +51,7 @@ type Profile struct {
 
 // PatchBody reports whether a PATCH of a resource of this type answers with
 // the resource when the request does not say.
-func (p *Profile) PatchBody(resourceType string) bool {
+func (p Profile) PatchBody(resourceType string) bool {
 	if strings.EqualFold(resourceType, "Group") {
 		return p.PatchGroupBody
 	}
@@ -114,14 +114,15 @@ func strictProfile() Profile {
 	return Profile{
 		Name: ProfileStrict,
 		Policy: schema.Policy{
-			UnknownInBody:             schema.UnknownSyntax,
-			UnknownInPatch:            schema.UnknownSyntax,
-			RefusePathless:            true,
-			RefuseValuePathWithoutSub: true,
-			RefuseAmbiguousValuePath:  true,
-			ReplaceComplexWhole:       true,
-			RefusePassword:            true,
-			CheckStandards:            true,
+			UnknownInBody:              schema.UnknownSyntax,
+			UnknownInPatch:             schema.UnknownSyntax,
+			RefuseUnquotedResourceType: true,
+			RefusePathless:             true,
+			RefuseValuePathWithoutSub:  true,
+			RefuseAmbiguousValuePath:   true,
+			ReplaceComplexWhole:        true,
+			RefusePassword:             true,
+			CheckStandards:             true,
 		},
 		PatchUserBody:     true,
 		Pagination:        true,
@@ -133,11 +134,12 @@ func pingProfile() Profile {
 	return Profile{
 		Name: ProfilePing,
 		Policy: schema.Policy{
-			UnknownInBody:      schema.UnknownDrop,
-			UnknownInPatch:     schema.UnknownInvalidPath,
-			SchemasOptional:    true,
-			IgnoreReadOnlyKeys: true,
-			KeepOmitted:        true,
+			UnknownInBody:              schema.UnknownDrop,
+			UnknownInPatch:             schema.UnknownInvalidPath,
+			RefuseUnquotedResourceType: true,
+			SchemasOptional:            true,
+			IgnoreReadOnlyKeys:         true,
+			KeepOmitted:                true,
 		},
 		PatchUserBody:       true,
 		PatchGroupBody:      true,
@@ -147,36 +149,37 @@ func pingProfile() Profile {
 	}
 }
 
-// fields returns a pointer to every switch by its documented name.
-func (p *Profile) fields() map[string]any {
+// profileFields returns a pointer to every switch of p by its documented name.
+func profileFields(p *Profile) map[string]any {
 	return map[string]any{
-		"stringBooleans":            &p.StringBooleans,
-		"looseShapes":               &p.LooseShapes,
-		"emptyStringUnassigns":      &p.EmptyStringUnassigns,
-		"unknownInBody":             &p.UnknownInBody,
-		"unknownInPatch":            &p.UnknownInPatch,
-		"schemasOptional":           &p.SchemasOptional,
-		"bareExtensionNames":        &p.BareExtensionNames,
-		"unquotedFilterValues":      &p.UnquotedFilterValues,
-		"dottedKeys":                &p.DottedKeys,
-		"refusePathless":            &p.RefusePathless,
-		"createOnMiss":              &p.CreateOnMiss,
-		"removeMemberList":          &p.RemoveMemberList,
-		"refuseValuePathWithoutSub": &p.RefuseValuePathWithoutSub,
-		"refuseAmbiguousValuePath":  &p.RefuseAmbiguousValuePath,
-		"replaceComplexWhole":       &p.ReplaceComplexWhole,
-		"ignoreReadOnlyKeys":        &p.IgnoreReadOnlyKeys,
-		"emptyOperations":           &p.EmptyOperations,
-		"keepOmitted":               &p.KeepOmitted,
-		"refusePassword":            &p.RefusePassword,
-		"checkStandards":            &p.CheckStandards,
-		"patchUserBody":             &p.PatchUserBody,
-		"patchGroupBody":            &p.PatchGroupBody,
-		"patchAlwaysBody":           &p.PatchAlwaysBody,
-		"flattenSecondFactor":       &p.FlattenSecondFactor,
-		"replyJSONByAccept":         &p.ReplyJSONByAccept,
-		"pagination":                &p.Pagination,
-		"interopConformant":         &p.InteropConformant,
+		"stringBooleans":             &p.StringBooleans,
+		"looseShapes":                &p.LooseShapes,
+		"emptyStringUnassigns":       &p.EmptyStringUnassigns,
+		"unknownInBody":              &p.UnknownInBody,
+		"unknownInPatch":             &p.UnknownInPatch,
+		"schemasOptional":            &p.SchemasOptional,
+		"bareExtensionNames":         &p.BareExtensionNames,
+		"unquotedFilterValues":       &p.UnquotedFilterValues,
+		"refuseUnquotedResourceType": &p.RefuseUnquotedResourceType,
+		"dottedKeys":                 &p.DottedKeys,
+		"refusePathless":             &p.RefusePathless,
+		"createOnMiss":               &p.CreateOnMiss,
+		"removeMemberList":           &p.RemoveMemberList,
+		"refuseValuePathWithoutSub":  &p.RefuseValuePathWithoutSub,
+		"refuseAmbiguousValuePath":   &p.RefuseAmbiguousValuePath,
+		"replaceComplexWhole":        &p.ReplaceComplexWhole,
+		"ignoreReadOnlyKeys":         &p.IgnoreReadOnlyKeys,
+		"emptyOperations":            &p.EmptyOperations,
+		"keepOmitted":                &p.KeepOmitted,
+		"refusePassword":             &p.RefusePassword,
+		"checkStandards":             &p.CheckStandards,
+		"patchUserBody":              &p.PatchUserBody,
+		"patchGroupBody":             &p.PatchGroupBody,
+		"patchAlwaysBody":            &p.PatchAlwaysBody,
+		"flattenSecondFactor":        &p.FlattenSecondFactor,
+		"replyJSONByAccept":          &p.ReplyJSONByAccept,
+		"pagination":                 &p.Pagination,
+		"interopConformant":          &p.InteropConformant,
 	}
 }
 
@@ -193,7 +196,7 @@ func unknownPolicies() map[string]schema.UnknownPolicy {
 // takes it, for display.
 func (p Profile) Fields() map[string]string {
 	out := make(map[string]string)
-	for name, ptr := range p.fields() {
+	for name, ptr := range profileFields(&p) {
 		switch v := ptr.(type) {
 		case *bool:
 			out[name] = strconv.FormatBool(*v)
@@ -212,7 +215,7 @@ func (p Profile) Fields() map[string]string {
 // switch is "true" or "false"; unknownInBody and unknownInPatch are "drop",
 // "invalidPath" or "invalidSyntax". The error names the field and what it takes.
 func (p Profile) With(overrides map[string]string) (Profile, error) {
-	fields := p.fields()
+	fields := profileFields(&p)
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
 		field, ok := fields[name]
 		if !ok {
