@@ -35,9 +35,6 @@ type Policy struct {
 	// UnquotedFilterValues takes `externalId eq jyoung` as a string.
 	UnquotedFilterValues bool
 	// RefuseUnquotedResourceType also refuses `meta.resourceType eq User`, the
-	// one unquoted value that RFC 7644 section 3.4.2.1 itself prints.
-	RefuseUnquotedResourceType bool
-	// RefuseUnquotedResourceType also refuses `meta.resourceType eq User`, the
 	// one unquoted value that RFC 7644 itself prints (section 3.4.2.1).
 	RefuseUnquotedResourceType bool
 	// DottedKeys expands {"name.givenName": …} in a path-less PATCH value.
