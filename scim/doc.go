@@ -25,4 +25,17 @@
 //     comparison, which the weak ETags of RFC 7644 section 3.14 never pass).
 //   - PUT keeps password, active and the second-factor extension when they are
 //     left out, so that a client that does not know them cannot undo them.
+//   - Discovery (RFC 7644 section 4) answers a bad token as it answers none,
+//     in the server's default profile: what is public stays readable.
+//   - A body without Content-Type is taken as JSON; Content-Encoding is refused
+//     with 415. A client that accepts neither JSON type gets 406, whose own body
+//     is application/scim+json.
+//   - Bulk (RFC 7644 section 3.7) makes a resource before the operations that
+//     refer to it, wherever they stand, and answers in the order of the request.
+//     Resources that refer to each other in a circle are made in one
+//     transaction, all or none; every other operation has its own. A reference
+//     to an operation that failed is 409. Successful operations carry no body.
+//     A path names a resource type and an id, never /Me or a sub-resource.
+//   - A token that removes too large a share of the users gets 429 until an
+//     administrator confirms (Brake). No RFC knows this.
 package scim
