@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -32,4 +33,30 @@ func CopiedColumns() map[string][]string {
 		slices.Sort(out[t.name])
 	}
 	return out
+}
+
+// Queued is the number of closures waiting for the writer.
+func (db *DB) Queued() int { return len(db.write.jobs) }
+
+// ExecInTx runs SQL in the transaction of ctx.
+func (db *DB) ExecInTx(ctx context.Context, query string) error {
+	w, err := db.writer(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = w.ExecContext(ctx, query)
+	return err
+}
+
+// ReadInt runs a query of one number on the reading pool.
+func (db *DB) ReadInt(ctx context.Context, query string) (n int, err error) {
+	err = db.reader(ctx).QueryRowContext(ctx, query).Scan(&n)
+	return n, err
+}
+
+// CachedStatements is the number of prepared statements of the reading pool.
+func (db *DB) CachedStatements() int {
+	db.prepared.mu.Lock()
+	defer db.prepared.mu.Unlock()
+	return len(db.prepared.cached)
 }

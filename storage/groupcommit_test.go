@@ -1,0 +1,276 @@
+package storage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sallyport-id/sallyport/scim"
+	"github.com/sallyport-id/sallyport/storage"
+	"github.com/sallyport-id/sallyport/storage/storagetest"
+)
+
+// queueBehind holds up the writer, starts the closures, waits until all are
+// queued, and lets go: they share one group.
+func queueBehind(t *testing.T, db *storage.DB, fns ...func(ctx context.Context) error) []error {
+	t.Helper()
+	begun, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := db.InTx(context.Background(), func(context.Context) error {
+			close(begun)
+			<-release
+			return nil
+		})
+		if err != nil {
+			t.Errorf("InTx of the first closure: %v", err)
+		}
+	})
+	<-begun
+	errs := make([]error, len(fns))
+	for i, fn := range fns {
+		wg.Go(func() { errs[i] = db.InTx(context.Background(), fn) })
+	}
+	for db.Queued() < len(fns) {
+		runtime.Gosched()
+	}
+	close(release)
+	wg.Wait()
+	return errs
+}
+
+// TestGroupOutlivesLostTransaction: when SQLite gives up the whole transaction
+// in the middle of a group, only the closure that caused it fails.
+func TestGroupOutlivesLostTransaction(t *testing.T) {
+	t.Parallel()
+	o := storagetest.SQLite(t)
+	db, user := o.Open(t), o.Type(t, "User")
+	const n = 9
+	var records []*scim.Record
+	var fns []func(ctx context.Context) error
+	for i := range n {
+		r := o.User(t, fmt.Sprintf("lost%d", i))
+		records = append(records, r)
+		fns = append(fns, func(ctx context.Context) error {
+			if err := db.Insert(ctx, user, r); err != nil {
+				return err
+			}
+			if i == n/2 {
+				return db.ExecInTx(ctx, "ROLLBACK") // as SQLite does when the disk is full
+			}
+			return nil
+		})
+	}
+	errs := queueBehind(t, db, fns...)
+	for i, r := range records {
+		_, err := db.Get(t.Context(), user, r.ID, "")
+		if i == n/2 {
+			if errs[i] == nil || !errors.Is(err, scim.ErrNotFound) {
+				t.Errorf("the closure that lost the transaction: InTx %v, Get %v", errs[i], err)
+			}
+			continue
+		}
+		if errs[i] != nil || err != nil {
+			t.Errorf("neighbour %d: InTx %v, Get %v", i, errs[i], err)
+		}
+	}
+	if got, err := db.Count(t.Context(), user); err != nil || got != n-1 {
+		t.Errorf("Count = %d, %v, want %d", got, err, n-1)
+	}
+}
+
+// TestGroupIsOneTransaction: the closures of a group see each other's work, as
+// they would one after the other.
+func TestGroupIsOneTransaction(t *testing.T) {
+	t.Parallel()
+	o := storagetest.SQLite(t)
+	db := o.Open(t)
+	var seen []int64
+	var fns []func(ctx context.Context) error
+	for range 20 {
+		fns = append(fns, func(ctx context.Context) error {
+			n, err := db.AddRemovals(ctx, "t", 1, o.Clock.Now(), o.Clock.Now())
+			seen = append(seen, n) // closures run one after the other
+			return err
+		})
+	}
+	if err := errors.Join(queueBehind(t, db, fns...)...); err != nil {
+		t.Fatalf("InTx: %v", err)
+	}
+	for i, n := range seen {
+		if n != int64(i+1) {
+			t.Fatalf("counts = %v, want 1 to 20", seen)
+		}
+	}
+}
+
+// TestAbandonedJob: a context that ends in the queue takes its closure out.
+func TestAbandonedJob(t *testing.T) {
+	t.Parallel()
+	db := storagetest.SQLite(t).Open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := false
+	errs := queueBehind(t, db, func(context.Context) error {
+		return nil
+	}, func(context.Context) error {
+		// Runs on the writer while the next one waits in another group.
+		done := make(chan error, 1)
+		go func() { done <- db.InTx(ctx, func(context.Context) error { ran = true; return nil }) }()
+		for db.Queued() < 1 {
+			runtime.Gosched()
+		}
+		cancel()
+		return <-done
+	})
+	if errs[0] != nil || !errors.Is(errs[1], context.Canceled) {
+		t.Errorf("InTx = %v, want nil and Canceled", errs)
+	}
+	if err := db.InTx(t.Context(), func(context.Context) error { return nil }); err != nil {
+		t.Errorf("InTx afterwards: %v", err)
+	}
+	if ran {
+		t.Error("the abandoned closure ran")
+	}
+}
+
+// TestBegunJobIsNotInterrupted: once it runs, a closure is not cut short, for
+// that would cost its neighbours their work.
+func TestBegunJobIsNotInterrupted(t *testing.T) {
+	t.Parallel()
+	o := storagetest.SQLite(t)
+	db, user := o.Open(t), o.Type(t, "User")
+	ctx, cancel := context.WithCancel(t.Context())
+	r := o.User(t, "uninterrupted")
+	err := db.InTx(ctx, func(ctx context.Context) error {
+		cancel()
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("the context of a running closure ended: %w", err)
+		}
+		return db.Insert(ctx, user, r)
+	})
+	if err != nil {
+		t.Fatalf("InTx: %v", err)
+	}
+	if _, err := db.Get(t.Context(), user, r.ID, ""); err != nil {
+		t.Errorf("Get: %v", err)
+	}
+}
+
+// TestBusySQLite: another process holds the file for longer than we wait.
+func TestBusySQLite(t *testing.T) {
+	t.Parallel()
+	o := storagetest.SQLite(t)
+	db := o.Open(t, func(c *storage.Config) { c.BusyTimeout = 20 * time.Millisecond })
+	conn, err := o.Raw(t).Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	user, r := o.Type(t, "User"), o.User(t, "busy")
+	if err := db.Insert(t.Context(), user, r); !errors.Is(err, scim.ErrBusy) {
+		t.Errorf("Insert while another process writes = %v, want ErrBusy", err)
+	}
+	if _, err := db.Get(t.Context(), user, r.ID, ""); !errors.Is(err, scim.ErrNotFound) {
+		t.Errorf("Get while another process writes = %v, want ErrNotFound", err)
+	}
+	if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	storagetest.Add(t, db, user, r)
+}
+
+// TestBusyPostgres: another client holds a row for longer than we wait.
+func TestBusyPostgres(t *testing.T) {
+	t.Parallel()
+	o := storagetest.Postgres(t)
+	db := o.Open(t, func(c *storage.Config) { c.BusyTimeout = 20 * time.Millisecond })
+	user := o.Type(t, "User")
+	r := storagetest.Add(t, db, user, o.User(t, "busy"))
+	tx, err := o.Raw(t).BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.Exec("SELECT 1 FROM resources WHERE id = $1 FOR UPDATE", r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Delete(t.Context(), user, r.ID); !errors.Is(err, scim.ErrBusy) {
+		t.Errorf("Delete of a locked row = %v, want ErrBusy", err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Delete(t.Context(), user, r.ID); err != nil {
+		t.Errorf("Delete afterwards: %v", err)
+	}
+}
+
+// TestDeadlockIsRetried lets two transactions lock two rows crosswise:
+// PostgreSQL ends one, which runs again.
+func TestDeadlockIsRetried(t *testing.T) {
+	t.Parallel()
+	o := storagetest.Postgres(t)
+	db, user := o.Open(t), o.Type(t, "User")
+	a := storagetest.Add(t, db, user, o.User(t, "a"))
+	b := storagetest.Add(t, db, user, o.User(t, "b"))
+	var both sync.WaitGroup // each has its first row
+	both.Add(2)
+	var runs [2]int
+	cross := func(who int, first, second string) error {
+		return db.InTx(context.Background(), func(ctx context.Context) error {
+			runs[who]++
+			if _, err := db.Get(ctx, user, first, ""); err != nil {
+				return err
+			}
+			if runs[who] == 1 {
+				both.Done()
+				both.Wait()
+			}
+			_, err := db.Get(ctx, user, second, "")
+			return err
+		})
+	}
+	var wg sync.WaitGroup
+	var errs [2]error
+	wg.Go(func() { errs[0] = cross(0, a.ID, b.ID) })
+	wg.Go(func() { errs[1] = cross(1, b.ID, a.ID) })
+	wg.Wait()
+	if errs[0] != nil || errs[1] != nil {
+		t.Errorf("InTx = %v", errs)
+	}
+	if runs[0]+runs[1] != 3 {
+		t.Errorf("the closures ran %v times, want 3 in all", runs)
+	}
+}
+
+// TestStatementCacheForgets: endless different texts neither fail nor pile up.
+func TestStatementCacheForgets(t *testing.T) {
+	t.Parallel()
+	db := storagetest.SQLite(t).Open(t)
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range 400 {
+				want := w*1000 + i
+				got, err := db.ReadInt(context.Background(), fmt.Sprintf("SELECT %d", want))
+				if err != nil || got != want {
+					t.Errorf("SELECT %d = %d, %v", want, got, err)
+				}
+				// A hot one is dropped and prepared again in between.
+				if got, err := db.ReadInt(context.Background(), "SELECT 42"); err != nil || got != 42 {
+					t.Errorf("SELECT 42 = %d, %v", got, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := db.CachedStatements(); n > 512 {
+		t.Errorf("%d statements are cached", n)
+	}
+}
