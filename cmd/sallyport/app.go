@@ -53,12 +53,13 @@ func (a *app) settings(flags map[string]string) (config.Config, error) {
 }
 
 // open opens the data for a command.
-func (a *app) open(ctx context.Context) (*server.Directory, error) {
+func (a *app) open(ctx context.Context, opts server.Options) (*server.Directory, error) {
 	cfg, err := a.settings(nil)
 	if err != nil {
 		return nil, err
 	}
-	return server.Open(ctx, cfg, server.Options{Logger: a.quiet(), Now: time.Now})
+	opts.Logger, opts.Now = a.quiet(), time.Now
+	return server.Open(ctx, cfg, opts)
 }
 
 // quiet is the logger of commands: only what went wrong.
@@ -68,7 +69,11 @@ func (a *app) quiet() *slog.Logger {
 
 // with opens the data, runs fn and closes it.
 func (a *app) with(ctx context.Context, fn func(d *server.Directory) error) error {
-	d, err := a.open(ctx)
+	return a.withOptions(ctx, server.Options{}, fn)
+}
+
+func (a *app) withOptions(ctx context.Context, opts server.Options, fn func(d *server.Directory) error) error {
+	d, err := a.open(ctx, opts)
 	if err != nil {
 		return err
 	}

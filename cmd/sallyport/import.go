@@ -53,12 +53,19 @@ func (c *importCmd) Run(ctx context.Context, a *app) error {
 		_ = os.Remove(spool.Name())
 	}()
 	rejects := &lateFile{path: c.rejectsPath()}
-	return a.with(ctx, func(d *server.Directory) error {
+	return a.withOptions(ctx, server.Options{Bulk: true}, func(d *server.Directory) error {
+		service, done, err := d.Bulk(ctx)
+		if err != nil {
+			return err
+		}
+		defer done()
+		directory := parts(d)
+		directory.Service = service
 		caller := a.caller("import")
 		caller.Domain = c.Domain
 		counted := &countingReader{r: in}
 		im := &transfer.Import{
-			Directory: parts(d), Caller: caller, Format: c.format(), Type: c.Type, DryRun: c.DryRun,
+			Directory: directory, Caller: caller, Format: c.format(), Type: c.Type, DryRun: c.DryRun, Lanes: server.BulkLanes,
 			Spool: spool, Rejects: rejects, Progress: &transfer.Progress{},
 		}
 		stop := a.showImport(im.Progress, counted, size)

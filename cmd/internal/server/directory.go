@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/sallyport-id/sallyport/authn/audit"
@@ -27,6 +28,9 @@ const keyFileName = "master.key"
 // databaseName is the file of the embedded database in the data folder.
 const databaseName = "sallyport.db"
 
+// bulkCacheKiB is SQLite's page cache for an import.
+const bulkCacheKiB = 64 << 10
+
 // commandBase is the base of locations that commands show when no issuer is
 // configured.
 const commandBase = "http://127.0.0.1:8080"
@@ -44,11 +48,16 @@ type Directory struct {
 	History   audit.Reader
 
 	cfg    config.Config
+	issuer string
+	bulk   bool
 	logger *slog.Logger
 	now    func() time.Time
 	ring   *seal.Ring
 	db     *storage.DB
 	auth   *scim.TokenAuthenticator
+
+	closing sync.Once
+	closed  error
 }
 
 // Open opens the data for a command. The settings must have passed Validate,
@@ -62,14 +71,14 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (*Directory, err
 }
 
 func open(ctx context.Context, cfg config.Config, issuer string, opts Options) (*Directory, error) {
-	d := &Directory{cfg: cfg, logger: opts.Logger, now: opts.Now}
-	if err := d.assemble(ctx, issuer); err != nil {
+	d := &Directory{cfg: cfg, issuer: issuer, bulk: opts.Bulk, logger: opts.Logger, now: opts.Now}
+	if err := d.assemble(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
-func (d *Directory) assemble(ctx context.Context, issuer string) error {
+func (d *Directory) assemble(ctx context.Context) error {
 	if err := d.prepareFolder(); err != nil {
 		return err
 	}
@@ -89,7 +98,7 @@ func (d *Directory) assemble(ctx context.Context, issuer string) error {
 	if err != nil {
 		return err
 	}
-	d.Service, err = d.newService(ctx, issuer)
+	d.Service, err = d.newService(ctx, d.issuer, d.db)
 	return err
 }
 
@@ -130,15 +139,20 @@ func loadSchemas(cfg config.SCIM) (*schema.Registry, error) {
 }
 
 func (d *Directory) storageConfig(url string) storage.Config {
+	cache := 0 // the default
+	if d.bulk {
+		cache = bulkCacheKiB
+	}
 	return storage.Config{
-		URL: url, DataDir: d.cfg.Data, Registry: d.Registry, Keys: d.ring, Logger: d.logger, Now: d.now,
+		WriteCacheKiB: cache,
+		URL:           url, DataDir: d.cfg.Data, Registry: d.Registry, Keys: d.ring, Logger: d.logger, Now: d.now,
 		Indexed: d.cfg.SCIM.Indexed, FreeGroupNames: !d.cfg.SCIM.UniqueGroupNames,
 		AcceptUnknownMembers: d.cfg.SCIM.AcceptUnknownMembers,
 		QueryTimeout:         d.cfg.SCIM.QueryTimeout, AuditRetention: d.cfg.Audit.Retention,
 	}
 }
 
-func (d *Directory) newService(ctx context.Context, issuer string) (*scim.Service, error) {
+func (d *Directory) newService(ctx context.Context, issuer string, resources scim.ResourceStore) (*scim.Service, error) {
 	cursorKey, err := d.db.ServerKey(ctx, seal.PurposeCursor)
 	if err != nil {
 		return nil, fmt.Errorf("load cursor key: %w", err)
@@ -160,7 +174,7 @@ func (d *Directory) newService(ctx context.Context, issuer string) (*scim.Servic
 		bases = append(bases, trimSlash(u)+scimPath)
 	}
 	return scim.New(scim.Config{
-		Registry: d.Registry, Resources: d.db, Members: d.db, Passwords: passwords{hasher, d.db},
+		Registry: d.Registry, Resources: resources, Members: d.db, Passwords: passwords{hasher, d.db},
 		Audit: d.db, History: d.db, Removals: d.db, Auth: d.auth,
 		BaseURLs: bases, Authority: scim.FrontAuthority(ranges), DefaultProfile: d.cfg.SCIM.DefaultProfile,
 		Limits: limitsOf(d.cfg.SCIM), Brake: brakeOf(d.cfg.SCIM.Brake), CursorKey: cursorKey,
@@ -189,15 +203,17 @@ func brakeOf(b config.Brake) scim.BrakeConfig {
 // Database names the kind of database: "sqlite" or "postgres".
 func (d *Directory) Database() string { return d.db.Dialect() }
 
-// Close undoes Open in reverse.
+// Close undoes Open in reverse. It may be called again.
 func (d *Directory) Close() error {
-	if d.auth != nil {
-		d.auth.Close()
-	}
-	if d.db != nil {
-		return d.db.Close()
-	}
-	return nil
+	d.closing.Do(func() {
+		if d.auth != nil {
+			d.auth.Close()
+		}
+		if d.db != nil {
+			d.closed = d.db.Close()
+		}
+	})
+	return d.closed
 }
 
 // checks are the conditions of readiness that concern the data.

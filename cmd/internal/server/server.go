@@ -45,6 +45,8 @@ type Options struct {
 	Getenv func(string) string
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
+	// Bulk prepares for many changes at once: more memory for the writer.
+	Bulk bool
 }
 
 func (o Options) withDefaults() Options {

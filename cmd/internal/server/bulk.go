@@ -1,0 +1,121 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/sallyport-id/sallyport/scim"
+	"github.com/sallyport-id/sallyport/storage"
+)
+
+// bulkRows is how many changes of an import share one commit. A larger share
+// would hold up the writes of running servers for longer.
+const bulkRows = 1000
+
+// bulkWriters is how many transactions of an import are under way at once on
+// PostgreSQL. SQLite has one writer.
+const bulkWriters = 3
+
+// BulkLanes is how many changes should be under way at once so that commits
+// are full.
+const BulkLanes = 2 * bulkRows
+
+// bulkStore is a ResourceStore whose transactions share commits: what waits
+// while one commits becomes the next, each change in a savepoint, so that one
+// that is refused takes nothing of the others with it.
+type bulkStore struct {
+	scim.ResourceStore
+	db    *storage.DB
+	queue chan *bulkJob
+	wg    sync.WaitGroup
+}
+
+type bulkJob struct {
+	fn   func(context.Context) error
+	done chan error
+}
+
+// bulkKey marks the context of a shared transaction.
+type bulkKey struct{}
+
+func newBulkStore(db *storage.DB) *bulkStore {
+	b := &bulkStore{ResourceStore: db, db: db, queue: make(chan *bulkJob, BulkLanes)}
+	writers := 1
+	if db.Dialect() == "postgres" {
+		writers = bulkWriters
+	}
+	for range writers {
+		b.wg.Go(b.run)
+	}
+	return b
+}
+
+// InTx implements scim.ResourceStore. Nested calls join.
+func (b *bulkStore) InTx(ctx context.Context, fn func(context.Context) error) error {
+	if ctx.Value(bulkKey{}) != nil {
+		return b.db.InTx(ctx, fn)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	job := &bulkJob{fn: fn, done: make(chan error, 1)}
+	b.queue <- job
+	return <-job.done
+}
+
+// close waits for what is queued.
+func (b *bulkStore) close() {
+	close(b.queue)
+	b.wg.Wait()
+}
+
+func (b *bulkStore) run() {
+	for job := range b.queue {
+		jobs := []*bulkJob{job}
+	gather:
+		for len(jobs) < bulkRows {
+			select {
+			case next, open := <-b.queue:
+				if !open {
+					break gather
+				}
+				jobs = append(jobs, next)
+			default:
+				break gather
+			}
+		}
+		b.commit(jobs)
+	}
+}
+
+// commit runs the jobs in one transaction and answers when it is durable.
+func (b *bulkStore) commit(jobs []*bulkJob) {
+	outcomes := make([]error, len(jobs))
+	// A job that waits here was begun: it is finished whatever its caller
+	// wishes meanwhile, so that the answer is always known.
+	err := b.db.InTx(context.WithValue(context.Background(), bulkKey{}, true), func(ctx context.Context) error {
+		for i, job := range jobs {
+			outcomes[i] = b.db.Savepoint(ctx, job.fn)
+		}
+		return nil
+	})
+	for i, job := range jobs {
+		if err != nil && outcomes[i] == nil {
+			outcomes[i] = fmt.Errorf("commit: %w", err)
+		}
+		job.done <- outcomes[i]
+	}
+}
+
+// Bulk returns a Service for many changes at once, which share commits, and
+// what to call when they are done. The rules are those of Service.
+func (d *Directory) Bulk(ctx context.Context) (*scim.Service, func(), error) {
+	store := newBulkStore(d.db)
+	service, err := d.newService(ctx, d.issuer, store)
+	if err != nil {
+		store.close()
+		return nil, nil, err
+	}
+	return service, store.close, nil
+}
