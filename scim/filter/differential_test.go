@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -275,7 +276,7 @@ func rewritings() []rewriting {
 		{
 			"the conditions in brackets are met by different elements",
 			"RFC 7644 section 3.4.2.2: one element meets all of them",
-			func(e filter.Expr) filter.Expr { return spread(e) },
+			spread,
 		},
 		{
 			"ne is false where the attribute is absent",
@@ -391,7 +392,7 @@ func TestDifferentialFilter(t *testing.T) {
 	user := load(t).user
 	cases := filterCorpus(6000)
 	// The lower-case twin of a case tells whether only case made the difference.
-	for _, c := range cases[:len(cases):len(cases)] {
+	for _, c := range slices.Clone(cases) {
 		cases = append(cases, filterCase{Doc: json.RawMessage(strings.ToLower(string(c.Doc))), Filter: strings.ToLower(c.Filter)})
 	}
 	cases = restoreNames(cases)
@@ -462,11 +463,17 @@ func describe(c filterCase, a answer) string {
 	e, err := filter.Parse(c.Filter, filter.Limits{}, schema.Policy{})
 	ours := fmt.Sprint(err)
 	if err == nil {
-		b, _ := json.Marshal(tree(e))
-		ours = string(b)
+		ours = asJSON(tree(e))
 	}
-	theirs, _ := json.Marshal(a)
-	return "\n  ours   " + ours + "\n  theirs " + string(theirs)
+	return "\n  ours   " + ours + "\n  theirs " + asJSON(a)
+}
+
+func asJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
 // treeDeviation names how the two parsers differ on a case: "same" if not at

@@ -23,7 +23,7 @@ func (pl *Plan) Apply(o schema.Object, rt *schema.ResourceType, p schema.Policy)
 	if len(pl.Ops) > 1 {
 		before = o.Clone()
 	}
-	e := editor{doc: o, rt: rt, policy: p}
+	e := editor{doc: o, rt: rt, policy: p, limit: pl.elements}
 	changed, extended := false, false
 	for i := range pl.Ops {
 		c, err := e.apply(&pl.Ops[i])
@@ -47,6 +47,7 @@ type editor struct {
 	doc    schema.Object
 	rt     *schema.ResourceType
 	policy schema.Policy
+	limit  int // elements of a multi-valued attribute; 0 = none
 }
 
 // apply carries out one operation and reports whether it changed anything.

@@ -16,14 +16,16 @@ const eu = schema.EnterpriseUserURN
 func TestClientEntra(t *testing.T) {
 	t.Parallel()
 	runSteps(t, resourceType(t, "User"), compatPolicy(), []step{
-		{name: "an update of several attributes", doc: `{"userName":"u","emails":[{"type":"other","value":"old"}],"roles":[{"value":"r","primary":true}]}`, ops: `{"op":"Replace","path":"name.givenName","value":"G"},` +
-			`{"op":"Add","path":"emails[type eq \"work\"].value","value":"w@x"},` +
-			`{"op":"Replace","path":"emails[type eq \"other\"].Value","value":"o@x"},` +
-			`{"op":"Add","path":"externalId","value":"e1"},` +
-			`{"op":"Add","path":"` + eu + `:employeeNumber","value":"7"},` +
-			`{"op":"Replace","path":"roles[primary eq \"True\"].value","value":"s"}`,
+		{
+			name: "an update of several attributes", doc: `{"userName":"u","emails":[{"type":"other","value":"old"}],"roles":[{"value":"r","primary":true}]}`, ops: `{"op":"Replace","path":"name.givenName","value":"G"},` +
+				`{"op":"Add","path":"emails[type eq \"work\"].value","value":"w@x"},` +
+				`{"op":"Replace","path":"emails[type eq \"other\"].Value","value":"o@x"},` +
+				`{"op":"Add","path":"externalId","value":"e1"},` +
+				`{"op":"Add","path":"` + eu + `:employeeNumber","value":"7"},` +
+				`{"op":"Replace","path":"roles[primary eq \"True\"].value","value":"s"}`,
 			want: `{"userName":"u","externalId":"e1","name":{"givenName":"G"},"emails":[{"type":"other","value":"o@x"},{"type":"work","value":"w@x"}],` +
-				`"roles":[{"value":"s","primary":true}],"` + eu + `":{"employeeNumber":"7"}}`},
+				`"roles":[{"value":"s","primary":true}],"` + eu + `":{"employeeNumber":"7"}}`,
+		},
 		{name: "disable by string", doc: `{"userName":"u","active":true}`, ops: `{"op":"Replace","path":"active","value":"False"}`, want: `{"userName":"u","active":false}`},
 		{name: "disable by boolean", doc: `{"userName":"u","active":true}`, ops: `{"op":"Replace","path":"active","value":false}`, want: `{"userName":"u","active":false}`},
 		{name: "first role", doc: `{"userName":"u"}`, ops: `{"op":"Add","path":"roles[primary eq \"True\"].value","value":"s"}`, want: `{"userName":"u","roles":[{"value":"s","primary":true}]}`},
@@ -150,5 +152,21 @@ func TestClientWSO2(t *testing.T) {
 	checkMembers(t, group, "replace", `{"op":"replace","value":{"members":[{"value":"a","display":"x"}]}}`, []patch.MemberOp{replacement("a")})
 	runSteps(t, resourceType(t, "User"), compatPolicy(), []step{
 		{name: "user", doc: `{"userName":"u"}`, ops: `{"op":"add","value":{"nickName":"n","emails":["a@b"]}}`, want: `{"userName":"u","nickName":"n","emails":[{"value":"a@b"}]}`},
+	})
+}
+
+// The second-factor attributes under the names that Ping clients use.
+func TestClientPing(t *testing.T) {
+	t.Parallel()
+	want := `{"userName":"u","` + schema.SecondFactorURN + `":{"secondFactorEnabled":true}}`
+	runSteps(t, resourceType(t, "User"), pingPolicy(), []step{
+		{name: "flat", doc: `{"userName":"u"}`, ops: `{"op":"replace","value":{"secondFactorEnabled":true}}`, want: want},
+		{name: "flat path", doc: `{"userName":"u"}`, ops: `{"op":"replace","path":"secondFactorEnabled","value":true}`, want: want},
+		{name: "qualified path", doc: `{"userName":"u"}`, ops: `{"op":"replace","path":"` + schema.PingUserURN + `:secondFactorEnabled","value":true}`, want: want},
+		{name: "qualified key", doc: `{"userName":"u"}`, ops: `{"op":"replace","value":{"` + schema.PingUserURN + `:secondFactorEnabled":true}}`, want: want},
+		{name: "container", doc: `{"userName":"u"}`, ops: `{"op":"replace","value":{"` + schema.PingUserURN + `":{"secondFactorEnabled":true}}}`, want: want},
+		{name: "container path", doc: `{"userName":"u"}`, ops: `{"op":"add","path":"` + schema.PingUserURN + `","value":{"secondFactorEnabled":true}}`, want: want},
+		{name: "read-only among them", doc: `{"userName":"u"}`, ops: `{"op":"replace","value":{"secondFactorEnabled":true,"accountVerified":true}}`, want: want},
+		{name: "read-only by path", doc: `{"userName":"u"}`, ops: `{"op":"replace","path":"accountVerified","value":true}`, fails: "mutability"},
 	})
 }

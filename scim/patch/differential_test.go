@@ -1,7 +1,6 @@
 package patch_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -109,9 +108,7 @@ func joined(doc map[string]any) map[string]any {
 			}
 		}
 		slices.SortFunc(kept, func(a, b map[string]any) int {
-			ja, _ := json.Marshal(a)
-			jb, _ := json.Marshal(b)
-			return bytes.Compare(ja, jb)
+			return strings.Compare(shown(a), shown(b))
 		})
 		out[name] = kept
 	}
@@ -307,8 +304,7 @@ func TestDifferentialPatch(t *testing.T) {
 			}
 			i := slices.IndexFunc(known, func(v deviation) bool { return v.engine == engine && v.explains(d) })
 			if i < 0 {
-				ops, _ := json.Marshal(c.Ops)
-				t.Errorf("%s disagrees\n  doc    %s\n  ops    %s\n  ours   %s\n  theirs %s", engine, c.Doc, ops, ours, r)
+				t.Errorf("%s disagrees\n  doc    %s\n  ops    %s\n  ours   %s\n  theirs %s", engine, c.Doc, shown(c.Ops), ours, r)
 				continue
 			}
 			used[engine+": "+known[i].name]++

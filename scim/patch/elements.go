@@ -33,6 +33,9 @@ func (e *editor) finish(s *elements) (bool, error) {
 	if len(s.primary) > 1 {
 		return false, fault(schema.InvalidValue, s.ref.String(), "the operation makes %d values of %s primary; one at most can be", len(s.primary), s.ref)
 	}
+	if e.limit > 0 && len(s.list) > e.limit {
+		return false, tooMany(s.ref, e.limit)
+	}
 	if len(s.list) == 0 {
 		if s.ref.Attr.Required {
 			return false, requiredFault(s.ref)
@@ -52,24 +55,30 @@ func (e *editor) list(op *Op) (bool, error) {
 	values, _ := op.Value.([]any)
 	s := e.elements(op.Ref)
 	existed := len(s.list) > 0
-	if op.Kind == Replace {
-		old := s.list
-		s.list = make([]any, 0, len(values))
-		if err := s.addAll(values); err != nil {
-			return false, err
-		}
-		s.changed = !schema.Equal(anyList(old), anyList(s.list))
-	} else if op.Kind == Add {
-		if err := s.addAll(values); err != nil {
-			return false, err
-		}
-	} else {
-		s.removeListed(values)
+	if err := s.change(op.Kind, values); err != nil {
+		return false, err
 	}
 	if s.changed && existed && frozen(op.Ref.Attr) {
 		return false, immutableFault(op.Ref)
 	}
 	return e.finish(s)
+}
+
+// change adds, removes or replaces whole values.
+func (s *elements) change(kind Kind, values []any) error {
+	switch kind {
+	case Add:
+		return s.addAll(values)
+	case Remove:
+		s.removeListed(values)
+		return nil
+	case Replace:
+	}
+	old := s.list
+	s.list = make([]any, 0, len(values))
+	err := s.addAll(values)
+	s.changed = !schema.Equal(anyList(old), anyList(s.list))
+	return err
 }
 
 // anyList boxes a list so that none and an empty one are equal.

@@ -44,7 +44,7 @@ func (b *builder) relation(t target, v any) error {
 
 // relationWhere adds an operation on `members[filter]`.
 func (b *builder) relationWhere(t target, v any) error {
-	where, err := filter.BindElement(t.where, t.ref, b.rt, b.policy)
+	where, err := b.bind(t)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (b *builder) memberList(ref schema.Ref, v any) ([]Member, error) {
 // countMembers bounds the members that one request names.
 func (b *builder) countMembers(ref schema.Ref, n int) error {
 	b.members += n
-	if limit := b.limits.memberValues(); b.members > limit {
+	if limit := b.limits.MemberValues; b.members > limit {
 		return fault(schema.TooLarge, ref.String(), "the request names more than %d values of %s; send them in several requests", limit, ref)
 	}
 	return nil
@@ -155,9 +155,22 @@ func (b *builder) member(ref schema.Ref, e any) (Member, error) {
 	if id == "" {
 		return Member{}, fault(schema.InvalidValue, ref.String()+".value", "each value of %s needs the id of a resource in its value", ref)
 	}
-	kind, _ := o["type"].(string)
 	display, _ := o["display"].(string)
-	return Member{Value: memberID(ref, id), Type: kind, Display: display}, nil
+	return Member{Value: memberID(ref, id), Type: memberType(ref, o["type"]), Display: display}, nil
+}
+
+// memberType returns the canonical spelling of the type of a member, "" if
+// there is none.
+func memberType(ref schema.Ref, v any) string {
+	name, _ := v.(string)
+	if sub := ref.Attr.SubAttribute("type"); sub != nil {
+		for _, canonical := range sub.CanonicalValues {
+			if strings.EqualFold(canonical, name) {
+				return canonical
+			}
+		}
+	}
+	return name
 }
 
 // memberID returns the form in which ids compare: members.value is not

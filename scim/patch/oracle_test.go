@@ -80,7 +80,15 @@ func (r result) String() string {
 	if r.Error != "" {
 		return "error " + r.Error
 	}
-	b, _ := json.Marshal(r.Doc)
+	return shown(r.Doc)
+}
+
+// shown is v as JSON.
+func shown(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
 	return string(b)
 }
 

@@ -19,10 +19,11 @@ func Parse(body schema.Object, rt *schema.ResourceType, p schema.Policy, l Limit
 	if err != nil {
 		return nil, err
 	}
-	if len(ops) > l.operations() {
-		return nil, fault(schema.TooLarge, "", "the request has %d operations; the limit is %d, so send them in several requests", len(ops), l.operations())
+	l = l.withDefaults()
+	if len(ops) > l.Operations {
+		return nil, fault(schema.TooLarge, "", "the request has %d operations; the limit is %d, so send them in several requests", len(ops), l.Operations)
 	}
-	b := &builder{rt: rt, policy: p, limits: l, plan: &Plan{Ops: make([]Op, 0, len(ops))}}
+	b := &builder{rt: rt, policy: p, limits: l, plan: &Plan{Ops: make([]Op, 0, len(ops)), elements: l.Elements}}
 	for i, raw := range ops {
 		if err := b.operation(raw); err != nil {
 			return nil, located(err, i, len(ops))
@@ -78,12 +79,13 @@ func checkMessageSchemas(body schema.Object, p schema.Policy) error {
 
 // builder collects the plan of one request.
 type builder struct {
-	rt      *schema.ResourceType
-	policy  schema.Policy
-	limits  Limits
-	plan    *Plan
-	members int                 // member values named so far
-	seen    map[string]struct{} // ids in the last of plan.Members
+	rt     *schema.ResourceType
+	policy schema.Policy
+	limits Limits
+	plan   *Plan
+	// members and comparisons count what the operations so far name.
+	members, comparisons int
+	seen                 map[string]struct{} // ids in the last of plan.Members
 }
 
 // request is one operation as sent.

@@ -55,7 +55,7 @@ const (
 // Member is one element of a relation attribute.
 type Member struct {
 	Value   string // id, folded unless the schema makes it caseExact
-	Type    string // as sent; "" when the client left it out
+	Type    string // canonical ("User", "Group"); "" when the client left it out
 	Display string // as sent; the store joins the current name instead
 }
 
@@ -83,31 +83,40 @@ type Plan struct {
 	// Ignored lists the attributes that no schema defines and that the policy
 	// lets pass, as sent.
 	Ignored []string
+
+	elements int // Limits.Elements
 }
 
-// Limits bound one request. A zero field means its default.
+// Limits bound one request, so that its cost is bounded too. A field that is
+// not positive means its default.
 type Limits struct {
 	Operations   int // default 1,000
 	MemberValues int // members named by all operations together; default 10,000
+	Elements     int // of a multi-valued attribute other than members; default 1,000
+	Comparisons  int // in the value paths of all operations together; default 5,000
 	Filter       filter.Limits
 }
 
+// The defaults of Limits.
 const (
-	defaultOperations   = 1_000
-	defaultMemberValues = 10_000
-	textDepth           = 32 // nesting of JSON text in a value
+	DefaultOperations   = 1_000
+	DefaultMemberValues = 10_000
+	DefaultElements     = 1_000
+	DefaultComparisons  = 5_000
 )
 
-func (l Limits) operations() int {
-	if l.Operations > 0 {
-		return l.Operations
-	}
-	return defaultOperations
-}
+// textDepth is how deep JSON text in a value may be nested.
+const textDepth = 32
 
-func (l Limits) memberValues() int {
-	if l.MemberValues > 0 {
-		return l.MemberValues
+func (l Limits) withDefaults() Limits {
+	set := func(limit *int, value int) {
+		if *limit <= 0 {
+			*limit = value
+		}
 	}
-	return defaultMemberValues
+	set(&l.Operations, DefaultOperations)
+	set(&l.MemberValues, DefaultMemberValues)
+	set(&l.Elements, DefaultElements)
+	set(&l.Comparisons, DefaultComparisons)
+	return l
 }

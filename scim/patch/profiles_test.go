@@ -205,8 +205,10 @@ func TestProfileSwitches(t *testing.T) {
 			policy schema.Policy
 			outcome
 		}{
-			{"rfc", rfcPolicy(), tc.rfc}, {"compat", compatPolicy(), tc.compat},
-			{"strict", strictPolicy(), tc.strict}, {"ping", pingPolicy(), tc.ping},
+			{"rfc", rfcPolicy(), tc.rfc},
+			{"compat", compatPolicy(), tc.compat},
+			{"strict", strictPolicy(), tc.strict},
+			{"ping", pingPolicy(), tc.ping},
 		}
 		for _, c := range columns {
 			t.Run(tc.row+"/"+c.name, func(t *testing.T) {

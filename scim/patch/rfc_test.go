@@ -93,23 +93,35 @@ func TestPatchRFCMemberExamples(t *testing.T) {
 		name, ops string
 		want      []patch.MemberOp
 	}{
-		{"3.5.2.1 add a member", `{"op":"add","path":"members","value":[` + babsJSON + `]}`,
-			[]patch.MemberOp{{Kind: patch.AddMembers, Members: []patch.Member{babsMember}}}},
-		{"3.5.2.2 remove one member", `{"op":"remove","path":"members[value eq \"` + babsID + `\"]"}`,
-			[]patch.MemberOp{{Kind: patch.RemoveMembers, Members: []patch.Member{babsMember}}}},
-		{"3.5.2.2 remove all members", `{"op":"remove","path":"members"}`,
-			[]patch.MemberOp{{Kind: patch.ClearMembers}}},
-		{"3.5.2.2 remove one and add one",
+		{
+			"3.5.2.1 add a member", `{"op":"add","path":"members","value":[` + babsJSON + `]}`,
+			[]patch.MemberOp{{Kind: patch.AddMembers, Members: []patch.Member{babsMember}}},
+		},
+		{
+			"3.5.2.2 remove one member", `{"op":"remove","path":"members[value eq \"` + babsID + `\"]"}`,
+			[]patch.MemberOp{{Kind: patch.RemoveMembers, Members: []patch.Member{babsMember}}},
+		},
+		{
+			"3.5.2.2 remove all members", `{"op":"remove","path":"members"}`,
+			[]patch.MemberOp{{Kind: patch.ClearMembers}},
+		},
+		{
+			"3.5.2.2 remove one and add one",
 			`{"op":"remove","path":"members[value eq \"` + babsID + `\"]"},{"op":"add","path":"members","value":[` + jamesJSON + `]}`,
 			[]patch.MemberOp{
 				{Kind: patch.RemoveMembers, Members: []patch.Member{babsMember}},
 				{Kind: patch.AddMembers, Members: []patch.Member{jamesMember}},
-			}},
-		{"3.5.2.2 remove all and add a list",
+			},
+		},
+		{
+			"3.5.2.2 remove all and add a list",
 			`{"op":"remove","path":"members"},{"op":"add","path":"members","value":[` + babsJSON + `,` + jamesJSON + `]}`,
-			[]patch.MemberOp{{Kind: patch.ReplaceMembers, Members: []patch.Member{babsMember, jamesMember}}}},
-		{"3.5.2.3 replace all members", `{"op":"replace","path":"members","value":[` + babsJSON + `,` + jamesJSON + `]}`,
-			[]patch.MemberOp{{Kind: patch.ReplaceMembers, Members: []patch.Member{babsMember, jamesMember}}}},
+			[]patch.MemberOp{{Kind: patch.ReplaceMembers, Members: []patch.Member{babsMember, jamesMember}}},
+		},
+		{
+			"3.5.2.3 replace all members", `{"op":"replace","path":"members","value":[` + babsJSON + `,` + jamesJSON + `]}`,
+			[]patch.MemberOp{{Kind: patch.ReplaceMembers, Members: []patch.Member{babsMember, jamesMember}}},
+		},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {

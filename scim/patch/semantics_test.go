@@ -2,6 +2,7 @@ package patch_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -159,8 +160,10 @@ func TestPatchMutability(t *testing.T) {
 	t.Run("row 27 read-only", func(t *testing.T) {
 		t.Parallel()
 		var steps []step
-		for _, path := range []string{"id", "meta", "meta.version", "meta.lastModified", "groups", "groups.value", `groups[value eq \"x\"]`, "schemas",
-			`urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName`} {
+		for _, path := range []string{
+			"id", "meta", "meta.version", "meta.lastModified", "groups", "groups.value", `groups[value eq \"x\"]`, "schemas",
+			`urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName`,
+		} {
 			for _, op := range []string{
 				`{"op":"replace","path":"` + path + `","value":"x"}`, `{"op":"add","path":"` + path + `","value":"x"}`, `{"op":"remove","path":"` + path + `"}`,
 			} {
@@ -364,6 +367,8 @@ func TestPatchSemantics(t *testing.T) {
 		{name: "row 94 remove a container", doc: `{"userName":"u","` + schema.EnterpriseUserURN + `":{"department":"d","division":"v"}}`, ops: `{"op":"remove","path":"` + schema.EnterpriseUserURN + `"}`, want: `{"userName":"u"}`},
 		{name: "row 94 null for a container", doc: `{"userName":"u","` + schema.EnterpriseUserURN + `":{"department":"d"}}`, ops: `{"op":"replace","value":{"` + schema.EnterpriseUserURN + `":null}}`, want: `{"userName":"u"}`},
 		{name: "row 94 a container merges", doc: `{"userName":"u","` + schema.EnterpriseUserURN + `":{"department":"d"}}`, ops: `{"op":"replace","path":"` + schema.EnterpriseUserURN + `","value":{"division":"v"}}`, want: `{"userName":"u","` + schema.EnterpriseUserURN + `":{"department":"d","division":"v"}}`},
+		{name: "row 94 an attribute of another schema in a container", doc: `{"userName":"u"}`, ops: `{"op":"add","value":{"` + schema.EnterpriseUserURN + `":{"` + schema.SecondFactorURN + `:department":"d"}}}`, fails: "invalidPath"},
+		{name: "row 94 the core schema as a container", doc: `{"userName":"u"}`, ops: `{"op":"add","value":{"` + schema.UserURN + `":{"title":"t"}}},{"op":"add","path":"` + schema.UserURN + `","value":{"nickName":"n"}}`, want: `{"userName":"u","title":"t","nickName":"n"}`},
 		{name: "a removal list where it is not allowed", doc: `{"userName":"u","emails":[` + e1 + `]}`, ops: `{"op":"remove","path":"emails","value":[` + e1 + `]}`, fails: "invalidSyntax"},
 		{name: "a value beside the removal of a single attribute", doc: `{"userName":"u","title":"t"}`, ops: `{"op":"remove","path":"title","value":"x"}`, want: `{"userName":"u"}`},
 	})
@@ -479,6 +484,14 @@ func TestPatchLimits(t *testing.T) {
 	ids := func(n int) string {
 		return `{"op":"add","path":"members","value":[` + strings.TrimSuffix(strings.Repeat(`{"value":"a"},`, n), ",") + `]}`
 	}
+	mails := func(from, n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,{"value":"m%d"}`, from+i)
+		}
+		return `{"op":"add","path":"emails","value":[` + b.String()[1:] + `]}`
+	}
+	wide := `{"op":"remove","path":"emails[` + strings.TrimSuffix(strings.Repeat(`not (type eq \"a\") and `, 50), " and ") + `]"}`
 	tests := []struct {
 		name  string
 		rt    *schema.ResourceType
@@ -494,14 +507,25 @@ func TestPatchLimits(t *testing.T) {
 		{"10,001 members in two operations", group, ids(10000) + "," + ids(1), patch.Limits{}, "tooLarge"},
 		{"own member limit", group, ids(3), patch.Limits{MemberValues: 2}, "tooLarge"},
 		{"selected members count", group, `{"op":"remove","path":"members[value eq \"a\"]"},{"op":"remove","path":"members[value eq \"b\"]"}`, patch.Limits{MemberValues: 1}, "tooLarge"},
+		{"1,000 elements", user, mails(0, 1000), patch.Limits{}, ""},
+		{"1,001 elements", user, mails(0, 1001), patch.Limits{}, "invalidValue"},
+		{"1,001 elements in two operations", user, mails(0, 1000) + "," + mails(1000, 1), patch.Limits{}, "invalidValue"},
+		{"1,001 elements by value path", user, mails(0, 1000) + `,{"op":"add","path":"emails[value eq \"new\"].type","value":"work"}`, patch.Limits{}, "invalidValue"},
+		{"own element limit", user, mails(0, 3), patch.Limits{Elements: 2}, "invalidValue"},
+		{"100 paths of 50 comparisons", user, strings.TrimSuffix(strings.Repeat(wide+",", 100), ","), patch.Limits{}, ""},
+		{"101 paths of 50 comparisons", user, strings.TrimSuffix(strings.Repeat(wide+",", 101), ","), patch.Limits{}, "tooLarge"},
+		{"own limit of comparisons", user, wide, patch.Limits{Comparisons: 49}, "tooLarge"},
 		{"path too long", user, `{"op":"remove","path":"emails[value eq \"` + strings.Repeat("x", 8200) + `\"]"}`, patch.Limits{}, "invalidPath"},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := patch.Parse(decode(t, message(tc.ops)), tc.rt, rfcPolicy(), tc.l)
+			plan, err := patch.Parse(decode(t, message(tc.ops)), tc.rt, compatPolicy(), tc.l)
+			if err == nil {
+				_, err = plan.Apply(schema.Object{}, tc.rt, compatPolicy())
+			}
 			if c := code(t, err); c != tc.fails {
-				t.Errorf("Parse() = %v, want code %q", err, tc.fails)
+				t.Errorf("PATCH = %v, want code %q", err, tc.fails)
 			}
 		})
 	}
@@ -555,6 +579,22 @@ func TestPatchMessage(t *testing.T) {
 				t.Errorf("compat: Parse(%s) = %v, want code %q", tc.body, err, tc.compat)
 			}
 		})
+	}
+}
+
+// Of several faults in the value of one of several operations each says which
+// operation it concerns.
+func TestPatchSeveralFaults(t *testing.T) {
+	t.Parallel()
+	_, err := parse(t, resourceType(t, "User"), rfcPolicy(), `{"op":"remove","path":"title"},{"op":"add","path":"emails","value":[{"primary":"x","value":7}]}`)
+	all, ok := errors.AsType[schema.Errors](err)
+	if !ok || len(all) != 2 {
+		t.Fatalf("Parse() = %v, want two faults", err)
+	}
+	for _, e := range all {
+		if e.Code != schema.InvalidValue || !strings.HasPrefix(e.Detail, "operation 2: emails.") {
+			t.Errorf("fault %v does not say where it is", e)
+		}
 	}
 }
 

@@ -91,7 +91,7 @@ func (b *builder) key(kind Kind, urn, key string, v any) error {
 	if strings.ContainsAny(key, ":.[") {
 		parsed, err := filter.ParsePath(key, b.limits.Filter)
 		if err != nil {
-			return b.unknown(key, err)
+			return b.unknown(clip(key), err)
 		}
 		if dotted(parsed) && !b.policy.DottedKeys {
 			return fault(schema.InvalidPath, key, "the key %q is a path; send the attribute as an object, or an operation with this path", clip(key))
@@ -99,6 +99,9 @@ func (b *builder) key(kind Kind, urn, key string, v any) error {
 		path = parsed
 	}
 	if urn != "" {
+		if path.Attr.URN != "" && !strings.EqualFold(path.Attr.URN, urn) {
+			return b.unknown(clip(key), fault(schema.InvalidPath, urn, "%q is not an attribute of %s", clip(key), urn))
+		}
 		path.Attr.URN = urn
 	}
 	return b.point(target{kind: kind, given: true}, path, key, v)
@@ -169,6 +172,9 @@ func (b *builder) set(kind Kind, ref schema.Ref, v any) error {
 	if err != nil {
 		return err
 	}
+	if list, _ := value.([]any); len(list) > b.limits.Elements {
+		return tooMany(ref, b.limits.Elements)
+	}
 	if !unassigned(value) {
 		b.push(Op{Kind: kind, Ref: ref, Value: value})
 		return nil
@@ -197,6 +203,9 @@ func (b *builder) remove(t target, v any) error {
 	}
 	if !b.policy.RemoveMemberList {
 		return removalWithList(ref)
+	}
+	if values, _ := list.([]any); len(values) > b.limits.Elements {
+		return tooMany(ref, b.limits.Elements)
 	}
 	b.push(Op{Kind: Remove, Ref: ref, Value: list})
 	return nil

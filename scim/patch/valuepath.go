@@ -14,7 +14,7 @@ func (b *builder) valuePath(t target, v any) error {
 	if ref.Sub != nil || !ref.Attr.MultiValued {
 		return notSelectable(ref)
 	}
-	where, err := filter.BindElement(t.where, ref, b.rt, b.policy)
+	where, err := b.bind(t)
 	if err != nil {
 		return err
 	}
@@ -29,6 +29,29 @@ func (b *builder) valuePath(t target, v any) error {
 		op.Seed = b.seed(t.where, ref, where)
 	}
 	return b.pushElements(op, v)
+}
+
+// bind resolves the filter in the brackets. All filters of a request together
+// are bounded: every one is evaluated on every element.
+func (b *builder) bind(t target) (filter.Predicate, error) {
+	b.comparisons += comparisons(t.where)
+	if b.comparisons > b.limits.Comparisons {
+		return nil, fault(schema.TooLarge, t.ref.String(), "the paths of the request hold more than %d comparisons; send the operations in several requests", b.limits.Comparisons)
+	}
+	return filter.BindElement(t.where, t.ref, b.rt, b.policy)
+}
+
+func comparisons(e filter.Expr) int {
+	switch e := e.(type) {
+	case *filter.And:
+		return comparisons(e.Left) + comparisons(e.Right)
+	case *filter.Or:
+		return comparisons(e.Left) + comparisons(e.Right)
+	case *filter.Not:
+		return comparisons(e.Expr)
+	default:
+		return 1
+	}
 }
 
 // everyElement adds an operation on a path such as emails.type, which names a
