@@ -119,6 +119,10 @@ func anySingle(t *rapid.T, a *schema.Attribute) any {
 		return json.Number(rapid.StringMatching(`-?[1-9][0-9]{0,3}`).Draw(t, "number"))
 	case schema.DateTime:
 		return "2011-05-13T04:42:34Z"
+	case schema.Reference:
+		return "https://x.example/" + rapid.StringMatching(`[a-z0-9/]{0,8}`).Draw(t, "path")
+	case schema.Binary:
+		return rapid.SampledFrom([]string{"AA==", "AAA=", "AAAA"}).Draw(t, "base64")
 	default:
 		return rapid.StringOf(rapid.OneOf(rapid.RuneFrom([]rune("abcX\"\\,:{}[]\n é😀\u2028")), rapid.Rune())).Filter(func(s string) bool { return !strings.ContainsRune(s, 0) }).Draw(t, "text")
 	}
