@@ -2,6 +2,8 @@ package scim
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/sallyport-id/sallyport/schema"
 )
@@ -31,14 +33,9 @@ func (s *Service) remove(ctx context.Context, caller Caller, rt *schema.Resource
 			return err
 		}
 	}
-	groups, err := s.directGroups(ctx, old)
+	groups, err := s.leaveGroups(ctx, old)
 	if err != nil {
 		return err
-	}
-	for _, group := range groups {
-		if err := s.touch(ctx, group); err != nil {
-			return err
-		}
 	}
 	if err := s.cfg.Resources.Delete(ctx, rt, id); err != nil {
 		return err
@@ -51,6 +48,36 @@ func (s *Service) remove(ctx context.Context, caller Caller, rt *schema.Resource
 		return err
 	}
 	return s.cfg.Audit.Append(ctx, deleted)
+}
+
+// leaveGroups takes the resource out of its groups and gives those a new
+// version. The groups that it is known to be in are locked first, as every
+// change of a group does, so that two of them cannot wait for each other; those
+// that it joined in between follow.
+func (s *Service) leaveGroups(ctx context.Context, rec *Record) ([]string, error) {
+	known, err := s.directGroups(ctx, rec)
+	if err != nil {
+		return nil, err
+	}
+	for _, group := range known {
+		if err := s.touch(ctx, group); err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+	}
+	left, err := s.cfg.Members.Leave(ctx, rec.ID)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(left)
+	for _, group := range left {
+		if slices.Contains(known, group) {
+			continue
+		}
+		if err := s.touch(ctx, group); err != nil {
+			return nil, err
+		}
+	}
+	return left, nil
 }
 
 // directGroups returns the groups of which the resource is a direct member, in

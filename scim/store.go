@@ -150,6 +150,10 @@ type MemberStore interface {
 	// SetMembers makes the members visible in domain exactly these, by a set
 	// difference in the database. Errors as AddMembers.
 	SetMembers(ctx context.Context, group, domain string, members []Member) (int64, error)
+	// Leave removes a resource from every group, in every domain, and returns
+	// the ids of those groups. Until the transaction ends no other transaction
+	// can add it to a group.
+	Leave(ctx context.Context, id string) ([]string, error)
 	// Members returns the direct members of each group that are visible in
 	// domain ("" sees all), ordered by id.
 	Members(ctx context.Context, groups []string, domain string) (map[string][]Member, error)
