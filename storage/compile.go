@@ -248,7 +248,7 @@ func (c *compiler) startsWith(x, prefix string) string {
 		return x + " IS NOT NULL"
 	}
 	switch {
-	case strings.HasPrefix(x, "r."), strings.HasPrefix(x, "+r."):
+	case strings.HasPrefix(strings.TrimLeft(x, "+("), "r."):
 		cond := x + " >= " + c.param(prefix)
 		if end, ok := successor(prefix); ok {
 			cond = "(" + cond + " AND " + x + " < " + c.param(end) + ")"

@@ -38,13 +38,19 @@ func isUserName(rt *schema.ResourceType, ref schema.Ref) bool {
 	return isCommon(ref, "userName") && rt.Schema.ID == schema.UserURN
 }
 
-// rangeColumn is a column that a range condition may scan by index. SQLite
-// leaves an index alone for an expression, which a plus sign makes.
+// rangeColumn is a column that a range condition may scan by index, or with
+// scan an expression of the same value, which no index serves.
 func (c *compiler) rangeColumn(name string) place {
-	if c.scan && c.dialect != dialectPostgres && name != "r.id" {
-		name = "+" + name
+	switch {
+	case !c.scan || name == "r.id":
+		return place{column: name}
+	case c.dialect != dialectPostgres:
+		return place{column: "+" + name}
+	case name == "r.last_modified":
+		return place{column: "(" + name + " + 0)"}
+	default:
+		return place{column: "(" + name + " || '')"}
 	}
-	return place{column: name}
 }
 
 // column is where a sub-attribute of the singular attribute at a place stands.

@@ -23,9 +23,9 @@ type hint struct {
 	class hintClass
 	// column: the exact condition already compares an indexed column.
 	column bool
-	// ids writes a SELECT of the ids that the index finds. Its parameters
-	// belong to the statement, so it is called for the chosen hint only.
-	ids func() string
+	// ids writes a SELECT of the ids that the index finds, with parameters of
+	// the statement that c compiles.
+	ids func(c *compiler) string
 }
 
 // hint returns the most selective hint of a filter, or nil.
@@ -66,10 +66,10 @@ func (c *compiler) hintAny(p *filter.Any, db *DB, domain string) *hint {
 	if len(parts) == 0 {
 		return nil
 	}
-	joined.ids = func() string {
+	joined.ids = func(c *compiler) string {
 		texts := make([]string, len(parts))
 		for i, h := range parts {
-			texts[i] = h.ids()
+			texts[i] = h.ids(c)
 		}
 		return strings.Join(texts, " UNION ALL ")
 	}
@@ -117,7 +117,7 @@ func (c *compiler) hintTest(t *filter.Test, db *DB, domain string) *hint {
 // columnHint is a comparison of a column of resources. Alone the exact
 // condition serves; among alternatives the column is searched apart.
 func (c *compiler) columnHint(t *filter.Test, class hintClass) *hint {
-	return &hint{class: class, column: true, ids: func() string {
+	return &hint{class: class, column: true, ids: func(c *compiler) string {
 		in := *c
 		in.scan = false
 		return "SELECT r.id FROM resources r WHERE r.type = " + c.param(c.rt.Name) +
@@ -132,11 +132,11 @@ func (c *compiler) membershipHint(t *filter.Test, class hintClass) *hint {
 		return nil
 	}
 	if t.Ref.Attr.Relation {
-		return &hint{class: hintPoint, ids: func() string {
+		return &hint{class: hintPoint, ids: func(c *compiler) string {
 			return "SELECT group_id FROM members WHERE member_id = " + c.param(t.Key)
 		}}
 	}
-	return &hint{class: hintPoint, ids: func() string {
+	return &hint{class: hintPoint, ids: func(c *compiler) string {
 		w := c.alias("w")
 		return "SELECT id FROM (WITH RECURSIVE " + w + "(id) AS (SELECT member_id FROM members WHERE group_id = " +
 			c.param(t.Key) + " UNION SELECT m.member_id FROM members m JOIN " + w + " ON m.group_id = " + w +
@@ -150,7 +150,7 @@ func (c *compiler) valueHint(t *filter.Test, class hintClass, db *DB) *hint {
 	if !db.indexed(c.rt.Name, attr) {
 		return nil
 	}
-	return &hint{class: class, ids: func() string { return "SELECT v.id " + c.valueRows(t, attr) }}
+	return &hint{class: class, ids: func(c *compiler) string { return "SELECT v.id " + c.valueRows(t, attr) }}
 }
 
 // valueRows is the FROM and WHERE of the value rows v that a comparison needs.

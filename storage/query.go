@@ -20,9 +20,17 @@ import (
 // version of the data that it holds for, which the page's own statement
 // confirms. Only otherwise a read transaction is opened.
 func (db *DB) Query(ctx context.Context, q scim.Query) (*scim.Page, error) {
+	if text, key := lookupText(q); text != "" && ctx.Err() == nil {
+		if page, done, err := db.lookup(ctx, q, text, key); done || err != nil {
+			return page, err
+		}
+	}
 	r := db.newRun(q)
 	if len(r.sources) == 0 {
 		return emptyPage(q), nil
+	}
+	if r.brief(ctx) {
+		return r.answer(db.pointContext(ctx))
 	}
 	limited, cancel := context.WithTimeout(ctx, db.queryTimeout)
 	defer cancel()
@@ -49,37 +57,71 @@ type run struct {
 	scim.Query
 
 	db      *DB
-	sources []scim.Source // those whose filter is not plainly false
+	sources []planned // those whose filter is not plainly false
 	sorted  bool
 	class   hintClass // of the least selective source
 	hinted  bool      // every source has a hint
+}
+
+// planned is a source with the hint of its filter, if it has one.
+type planned struct {
+	scim.Source
+
+	hint *hint
 }
 
 func (db *DB) newRun(q scim.Query) *run {
 	r := &run{Query: q, db: db, hinted: true}
 	for _, s := range q.Sources {
 		r.sorted = r.sorted || s.Sort != nil
-		c := r.compiler(&sqlText{dialect: db.dialect}, s)
-		// At the root, meta.resourceType often rules a whole type out.
-		if len(q.Sources) > 1 && s.Where != nil && c.condition(s.Where, scope{}, false) == sqlFalse {
-			continue
+		p := planned{Source: s}
+		if s.Where != nil {
+			c := r.compiler(&sqlText{dialect: db.dialect}, s)
+			// At the root, meta.resourceType often rules a whole type out.
+			if len(q.Sources) > 1 && c.condition(s.Where, scope{}, false) == sqlFalse {
+				continue
+			}
+			p.hint = c.hint(s.Where, db, q.Domain)
 		}
-		r.sources = append(r.sources, s)
-		h := r.hintOf(c, s)
-		if h == nil {
+		r.sources = append(r.sources, p)
+		if p.hint == nil {
 			r.hinted = false
 			continue
 		}
-		r.class = max(r.class, h.class)
+		r.class = max(r.class, p.hint.class)
 	}
 	return r
 }
 
-func (r *run) hintOf(c *compiler, s scim.Source) *hint {
-	if s.Where == nil {
-		return nil
+// briefOffset is how many rows a query may skip without a deadline.
+const briefOffset = 10_000
+
+// brief says whether the query reads little whatever the data: a look-up by a
+// unique value, or a page in an order that an index has. Watching its deadline
+// would cost more than the query.
+func (r *run) brief(ctx context.Context) bool {
+	if len(r.sources) != 1 || ctx.Err() != nil {
+		return false
 	}
-	return c.hint(s.Where, r.db, r.Domain)
+	s := r.sources[0]
+	if s.Where == nil {
+		return s.Sort == nil && r.Domain == "" && (r.Offset < briefOffset || r.ranked())
+	}
+	return r.hinted && (r.class == hintUnique || r.class == hintPoint && simple(s.Where) && s.Sort == nil)
+}
+
+// simple says whether a filter is one value, or one value and its type: what
+// the index finds then mostly satisfies it.
+func simple(p filter.Predicate) bool {
+	switch p := p.(type) {
+	case *filter.Test:
+		return true
+	case *filter.Element:
+		all, ok := p.Where.(*filter.All)
+		return !ok || len(all.Terms) <= 2
+	default:
+		return false
+	}
 }
 
 func (r *run) compiler(t *sqlText, s scim.Source) *compiler {
@@ -107,7 +149,7 @@ func (r *run) answer(ctx context.Context) (*scim.Page, error) {
 	case !r.Total && r.Limit > 0 && !r.ranked():
 		return r.page(ctx)
 	case r.Limit > 0 && !r.keyset() && pointed:
-		page, err := r.page(r.quick(ctx))
+		page, err := r.page(ctx)
 		if err != nil || r.totalOf(page) {
 			return page, err
 		}
@@ -123,15 +165,6 @@ func (r *run) answer(ctx context.Context) (*scim.Page, error) {
 		return err
 	})
 	return page, err
-}
-
-// quick drops the deadline of a look-up that finds at most one row: watching
-// it costs more than the look-up.
-func (r *run) quick(ctx context.Context) context.Context {
-	if r.class == hintUnique {
-		return r.db.pointContext(ctx)
-	}
-	return ctx
 }
 
 // totalOf fills in a total that follows from the page itself.
@@ -195,7 +228,7 @@ func (r *run) known() (knowledge, bool) {
 }
 
 // plain says whether the blocks alone tell the total of a source.
-func (r *run) plain(s scim.Source) bool { return s.Where == nil && r.Domain == "" }
+func (r *run) plain(s planned) bool { return s.Where == nil && r.Domain == "" }
 
 // rankedFrom is the offset from which blocks are worth their look-up.
 const rankedFrom = 500
@@ -207,7 +240,7 @@ func (r *run) ranked() bool {
 }
 
 // totalKey names the filter of a source in the cache of totals.
-func (r *run) totalKey(s scim.Source) string {
+func (r *run) totalKey(s planned) string {
 	if r.plain(s) {
 		return ""
 	}
@@ -267,11 +300,11 @@ func (r *run) exact(ctx context.Context) (*scim.Page, error) {
 // plainFirst says whether the total should be taken from the blocks even where
 // the page tells it, so that the next such page finds it.
 func (r *run) plainFirst() bool {
-	return r.Total && !r.keyset() && !slices.ContainsFunc(r.sources, func(s scim.Source) bool { return !r.plain(s) })
+	return r.Total && !r.keyset() && !slices.ContainsFunc(r.sources, func(s planned) bool { return !r.plain(s) })
 }
 
 // total is the exact number of rows of a source in the transaction of ctx.
-func (r *run) total(ctx context.Context, version string, s scim.Source) (int64, error) {
+func (r *run) total(ctx context.Context, version string, s planned) (int64, error) {
 	if r.plain(s) {
 		ranks, err := r.db.ranksOf(ctx, version, s.Type)
 		if err != nil {
@@ -298,8 +331,8 @@ func (r *run) total(ctx context.Context, version string, s scim.Source) (int64, 
 }
 
 // countText writes the count of a source.
-func (r *run) countText(t *sqlText, s scim.Source) {
-	c := r.compiler(t, s)
+func (r *run) countText(t *sqlText, s planned) {
+	c := r.compiler(t, s.Source)
 	if test, ok := s.Where.(*filter.Test); ok && r.Domain == "" && r.countable(c, test) {
 		what := "count(*)"
 		if multiple(test.Ref) {

@@ -49,19 +49,19 @@ func (r *run) pageAt(ctx context.Context, at blockStart, version bool) (*scim.Pa
 
 // scan reads the rows, of which one more than the page was asked for.
 func (r *run) scan(rows *sql.Rows, page *scim.Page, version bool) (seen string, err error) {
+	var rec scim.Record
+	var created, modified int64
+	var key sql.NullString
+	dest := make([]any, 0, 10)
+	dest = append(dest, &rec.Type, &rec.ID, &rec.Domain, &rec.Version, &created, &modified, &rec.Doc, &rec.HasGroups)
+	if r.sorted {
+		dest = append(dest, &key)
+	}
+	if version {
+		dest = append(dest, &seen)
+	}
 	for rows.Next() {
-		var rec scim.Record
-		var created, modified int64
-		var key sql.NullString
-		dest := []any{
-			&rec.Type, &rec.ID, &rec.Domain, &rec.Version, &created, &modified, &rec.Doc, &rec.HasGroups,
-		}
-		if r.sorted {
-			dest = append(dest, &key)
-		}
-		if version {
-			dest = append(dest, &seen)
-		}
+		rec.Doc = nil // the last one belongs to its record
 		if err := rows.Scan(dest...); err != nil {
 			return "", err
 		}
@@ -130,7 +130,7 @@ func (r *run) pageText(ctx context.Context, at blockStart, version bool) (*sqlTe
 }
 
 // flatText reads documents in the order of an index.
-func (r *run) flatText(c *compiler, s scim.Source, k sortKey, at blockStart, narrow bool, extra string) {
+func (r *run) flatText(c *compiler, s planned, k sortKey, at blockStart, narrow bool, extra string) {
 	conds := []string{r.keysetCond(c, k)}
 	offset := int64(r.Offset)
 	if at.known {
@@ -142,7 +142,7 @@ func (r *run) flatText(c *compiler, s scim.Source, k sortKey, at blockStart, nar
 		key = ", " + k.expr
 	}
 	id := "r.id"
-	if h := r.hintOf(c, s); narrow && h != nil && h.column && r.db.dialect == dialectSQLite {
+	if narrow && s.hint != nil && s.hint.column && r.db.dialect == dialectSQLite {
 		// SQLite would read the whole type in order of id rather than sort the
 		// few rows that the other index finds; it leaves an expression alone.
 		id = "+r.id"
@@ -217,14 +217,14 @@ func (r *run) keysetCond(c *compiler, k sortKey) string {
 
 // where writes the condition of a source. narrow adds the hint that finds the
 // candidates by an index.
-func (r *run) where(c *compiler, s scim.Source, narrow bool, more ...string) string {
+func (r *run) where(c *compiler, s planned, narrow bool, more ...string) string {
 	conds := []string{"r.type = " + c.param(s.Type.Name)}
 	if r.Domain != "" {
 		conds = append(conds, "r.domain = "+c.param(r.Domain))
 	}
 	if s.Where != nil {
-		if h := r.hintOf(c, s); narrow && h != nil && !h.column {
-			conds = append(conds, "r.id IN ("+h.ids()+")")
+		if narrow && s.hint != nil && !s.hint.column {
+			conds = append(conds, "r.id IN ("+s.hint.ids(c)+")")
 		}
 		conds = append(conds, c.condition(s.Where, scope{}, false))
 	}
@@ -237,18 +237,17 @@ const wideRange = 5000
 
 // plan decides whether the hint of a source should drive its page. A range may
 // hold most rows, so it is measured, up to a bound, once per filter.
-func (r *run) plan(ctx context.Context, t *sqlText, s scim.Source) (c *compiler, narrow bool, err error) {
-	c = r.compiler(t, s)
-	h := r.hintOf(c, s)
-	if h == nil || h.class != hintRange {
-		return c, h != nil, nil
+func (r *run) plan(ctx context.Context, t *sqlText, s planned) (c *compiler, narrow bool, err error) {
+	c = r.compiler(t, s.Source)
+	if s.hint == nil || s.hint.class != hintRange {
+		return c, s.hint != nil, nil
 	}
 	key := s.Type.Name + "\x00" + filter.Print(s.Where)
 	now := r.db.now()
 	wide, known := r.db.ranks.isWide(key, now)
 	if !known {
 		probe := &sqlText{dialect: r.db.dialect}
-		ids := r.compiler(probe, s).hint(s.Where, r.db, r.Domain).ids()
+		ids := s.hint.ids(r.compiler(probe, s.Source))
 		probe.WriteString("SELECT count(*) FROM (" + ids + " LIMIT " + probe.param(wideRange) + ") p")
 		var n int
 		if err := r.db.reader(ctx).QueryRowContext(ctx, probe.String(), probe.args...).Scan(&n); err != nil {
