@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -443,5 +444,43 @@ func TestRoutesNeedAToken(t *testing.T) {
 	}
 	if seen < 20 {
 		t.Errorf("only %d routes", seen)
+	}
+}
+
+// Many requests at once, while the cache ages and the token is revoked: never
+// a read a request, and nobody gets through a second later.
+func TestTokenCacheUnderConcurrency(t *testing.T) {
+	t.Parallel()
+	f := newAuth(t, scim.NewToken{})
+	round := func() (refused int64) {
+		var n atomic.Int64
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 50 {
+					if _, err := f.auth.Authenticate(t.Context(), f.secret); err != nil {
+						n.Add(1)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		return n.Load()
+	}
+	for range 20 {
+		if refused := round(); refused != 0 {
+			t.Fatalf("%d requests refused", refused)
+		}
+		f.clock.advance(300 * time.Millisecond)
+	}
+	if reads, _ := f.store.count(); reads > 100 {
+		t.Errorf("%d reads for 8,000 requests in 6 s", reads)
+	}
+	if _, err := f.issuer.Revoke(t.Context(), "sync", audit.Party{}); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.advance(time.Second)
+	if refused := round(); refused != 400 {
+		t.Errorf("%d of 400 requests refused after the revocation", refused)
 	}
 }

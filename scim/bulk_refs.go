@@ -100,10 +100,12 @@ func refersByNature(key string) bool {
 // refsOf returns the operations that the data refers to, each once, and the
 // references by nature that name no operation.
 func refsOf(data schema.Object, defined map[string]int) (ops []int, unknown []string) {
+	seen := make(map[int]bool)
 	rewriteRefs(data, "", func(key, bulkID string) (string, bool) {
 		i, ok := defined[bulkID]
 		switch {
-		case ok && !slices.Contains(ops, i):
+		case ok && !seen[i]:
+			seen[i] = true
 			ops = append(ops, i)
 		case !ok && refersByNature(key):
 			unknown = append(unknown, bulkID)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/labstack/echo/v4"
 
 	"github.com/sallyport-id/sallyport/scim"
 )
@@ -531,6 +532,40 @@ func TestBulkLongChains(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{idOf(r[1])}, s.memberIDs(idOf(r[0]))); diff != "" {
 			t.Errorf("%s: members (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// One audit event per operation, all with the id, address and agent of the
+// request; the agent is cut.
+func TestRow114_BulkAudit(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, options{})
+	s.echo.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			c.Response().Header().Set(echo.HeaderXRequestID, "request-1")
+			return next(c)
+		}
+	})
+	agent := strings.Repeat("ä", 200)
+	body := bulkBody(
+		post("/Users", "a", map[string]any{"userName": "a"}),
+		post("/Users", "b", map[string]any{"userName": "b"}),
+		bulkOp{"method": "PATCH", "path": "/Users/bulkId:a", "data": patchOp([3]any{"replace", "title", "Guide"})},
+	)
+	res := s.want(http.StatusOK, http.MethodPost, "/Bulk", body, "User-Agent", agent)
+	results := res.JSON["Operations"].([]any)
+	for i, want := range [][]string{{"user.created", "user.updated"}, {"user.created"}} {
+		events := s.events(idOf(results[i].(map[string]any)))
+		var names []string
+		for _, e := range events {
+			names = append(names, string(e.Name))
+			if e.RequestID != "request-1" || e.IP == "" || e.UserAgent != strings.Repeat("ä", 128) || e.Actor.ID != s.token.ID {
+				t.Errorf("event = %+v", e)
+			}
+		}
+		if diff := cmp.Diff(want, names); diff != "" {
+			t.Errorf("events of %d (-want +got):\n%s", i, diff)
 		}
 	}
 }
