@@ -11,12 +11,15 @@ import (
 // by userName, externalId or id. Their texts stand ready, since compiling one
 // costs as much as answering it.
 const (
-	lookupHead = "SELECT " + recordColumns + " FROM resources r WHERE r.type = $1 AND r."
+	lookupFrom = " FROM resources r WHERE r.type = $1 AND r."
 	lookupTail = " = $2 AND ($3 = '' OR r.domain = $3)"
 
-	lookupID       = lookupHead + "id" + lookupTail + " LIMIT $4"
-	lookupName     = lookupHead + "name_key" + lookupTail + " LIMIT $4"
-	lookupExternal = lookupHead + "external_id" + lookupTail + " ORDER BY r.id || '' LIMIT $4"
+	lookupID       = "id" + lookupTail + " LIMIT $4"
+	lookupName     = "name_key" + lookupTail + " LIMIT $4"
+	lookupExternal = "external_id" + lookupTail + " ORDER BY r.id || '' LIMIT $4"
+
+	selectUser  = "SELECT " + userColumns + lookupFrom
+	selectOther = "SELECT " + otherColumns + lookupFrom
 )
 
 // lookupText is the ready text for a query, or "" if it is no such look-up.
@@ -28,13 +31,18 @@ func lookupText(q scim.Query) (text string, key string) {
 	if !ok || t.Op != filter.Eq || t.Null || t.Ref.Sub != nil {
 		return "", ""
 	}
+	user := q.Sources[0].Type.Name == userType
 	switch {
 	case isUserName(q.Sources[0].Type, t.Ref):
-		return lookupName, t.Key
+		return selectUser + lookupName, t.Key
+	case isCommon(t.Ref, "externalId") && user:
+		return selectUser + lookupExternal, t.Key
 	case isCommon(t.Ref, "externalId"):
-		return lookupExternal, t.Key
+		return selectOther + lookupExternal, t.Key
+	case isCommon(t.Ref, "id") && user:
+		return selectUser + lookupID, t.Key
 	case isCommon(t.Ref, "id"):
-		return lookupID, t.Key
+		return selectOther + lookupID, t.Key
 	default:
 		return "", ""
 	}

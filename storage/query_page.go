@@ -103,8 +103,31 @@ func (r *run) finish(ctx context.Context, page *scim.Page) error {
 // descendingScan says whether the rows are read from the greatest to the least.
 func (r *run) descendingScan() bool { return r.Descending != (r.Before != nil) }
 
-const recordColumns = "r.type, r.id, r.domain, r.version, r.created, r.last_modified, r.doc," +
-	" EXISTS (SELECT 1 FROM members g WHERE g.member_id = r.id)"
+// recordColumns are the columns that scan reads. Only a User says whether it is
+// in groups: what reads a Group must not touch its membership.
+const (
+	plainColumns = "r.type, r.id, r.domain, r.version, r.created, r.last_modified, r.doc, "
+	otherColumns = plainColumns + "FALSE"
+	userColumns  = plainColumns + "EXISTS (SELECT 1 FROM members g WHERE g.member_id = r.id)"
+	mixedColumns = plainColumns + "(r.type = '" + userType + "' AND EXISTS (SELECT 1 FROM members g WHERE g.member_id = r.id))"
+)
+
+// recordColumns chooses the columns by the types of the query.
+func (r *run) recordColumns() string {
+	users := 0
+	for _, s := range r.sources {
+		if s.Type.Name == userType {
+			users++
+		}
+	}
+	switch users {
+	case 0:
+		return otherColumns
+	case len(r.sources):
+		return userColumns
+	}
+	return mixedColumns
+}
 
 // pageText writes the statement of a page.
 func (r *run) pageText(ctx context.Context, at blockStart, version bool) (*sqlText, error) {
@@ -155,12 +178,12 @@ func (r *run) flatText(c *compiler, s planned, k sortKey, at blockStart, narrow 
 	if r.db.dialect == dialectPostgres && !r.keyset() && offset > 0 {
 		// PostgreSQL computes the columns of skipped rows too, so they are
 		// added to the rows that remain.
-		c.WriteString("SELECT " + recordColumns + key + extra + " FROM (SELECT r.id" + body +
+		c.WriteString("SELECT " + r.recordColumns() + key + extra + " FROM (SELECT r.id" + body +
 			") p JOIN resources r ON r.type = " + c.param(s.Type.Name) + " AND r.id = p.id" +
 			k.orderBy(k.expr, "r.id", r.descendingScan()))
 		return
 	}
-	c.WriteString("SELECT " + recordColumns + key + extra + body)
+	c.WriteString("SELECT " + r.recordColumns() + key + extra + body)
 }
 
 // nestedText sorts ids and keys only, over all sources, and then reads the
@@ -197,7 +220,7 @@ func (r *run) nestedText(ctx context.Context, t *sqlText, extra string) error {
 	if r.sorted {
 		key = ", p.k"
 	}
-	t.WriteString("SELECT " + recordColumns + key + extra + " FROM (" + page + ") p CROSS JOIN resources r" +
+	t.WriteString("SELECT " + r.recordColumns() + key + extra + " FROM (" + page + ") p CROSS JOIN resources r" +
 		" WHERE r.type = p.type AND r.id = p.id" +
 		merged.orderBy(merged.collated("p.k", t.dialect), "p.id", descending))
 	return nil

@@ -104,19 +104,25 @@ func tooLong(attribute string) error {
 }
 
 const (
-	selectResource = `SELECT r.id, r.domain, r.version, r.created, r.last_modified, r.doc,
-		EXISTS (SELECT 1 FROM members m WHERE m.member_id = r.id)
-		FROM resources r WHERE r.type = $1 AND r.id = $2`
+	selectHead = `SELECT r.id, r.domain, r.version, r.created, r.last_modified, r.doc, `
+	selectTail = ` FROM resources r WHERE r.type = $1 AND r.id = $2`
+	// Only a User says whether it is in groups: what reads a Group must not
+	// touch its membership.
+	selectOneUser  = selectHead + `EXISTS (SELECT 1 FROM members m WHERE m.member_id = r.id)` + selectTail
+	selectOneOther = selectHead + `FALSE` + selectTail
 	// Not FOR UPDATE: a group that adds this resource as a member locks its key
 	// only, and the two need not wait for each other.
-	selectResourceLocked = selectResource + " FOR NO KEY UPDATE OF r"
+	lockOne = " FOR NO KEY UPDATE OF r"
 )
 
 // Get implements [scim.ResourceStore].
 func (db *DB) Get(ctx context.Context, rt *schema.ResourceType, id, domain string) (*scim.Record, error) {
-	query := selectResource
+	query := selectOneOther
+	if rt.Name == userType {
+		query = selectOneUser
+	}
 	if db.dialect == dialectPostgres && db.transactionOf(ctx) != nil {
-		query = selectResourceLocked
+		query += lockOne
 	}
 	ctx = db.pointContext(ctx)
 	r := scim.Record{Type: rt.Name}
