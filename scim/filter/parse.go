@@ -38,13 +38,14 @@ func (l Limits) withDefaults() Limits {
 // Parse reads a filter (RFC 7644 section 3.4.2.2). Every fault is a
 // *schema.Error with code invalidFilter. Of the policy it reads
 // UnquotedFilterValues; `meta.resourceType eq User`, an example of the RFC
-// itself, is taken under every policy. Time is linear in the text.
+// itself, is taken unless RefuseUnquotedResourceType. Time is linear in the text.
 func Parse(text string, l Limits, p schema.Policy) (Expr, error) {
 	ps, err := newParser(text, l, schema.InvalidFilter)
 	if err != nil {
 		return nil, err
 	}
 	ps.unquoted = p.UnquotedFilterValues
+	ps.noTypeName = p.RefuseUnquotedResourceType
 	e, err := ps.or()
 	if err != nil {
 		return nil, err
@@ -88,6 +89,7 @@ type parser struct {
 	depth       int
 	inside      bool // between brackets, where no second pair may stand
 	unquoted    bool
+	noTypeName  bool // meta.resourceType takes no unquoted value either
 }
 
 func newParser(text string, l Limits, code schema.Code) (*parser, error) {
@@ -275,7 +277,7 @@ func (ps *parser) value(path AttrPath) (Value, error) {
 		return Value{Kind: Bool, Text: w}, nil
 	case number(w):
 		return Value{Kind: Number, Text: w}, nil
-	case (ps.unquoted || resourceTypeName(path)) && w[0] != '\'':
+	case (ps.unquoted || !ps.noTypeName && resourceTypeName(path)) && w[0] != '\'':
 		return Value{Kind: String, Text: w}, nil
 	default:
 		return Value{}, ps.fault(start, path, "The value to compare %s with must stand in double quotes, unless it is a number, true, false or null,", shown(path))

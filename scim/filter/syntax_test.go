@@ -95,6 +95,22 @@ func TestFilterUnquoted(t *testing.T) {
 	}
 }
 
+// TestFilterUnquotedResourceType: the exception of the same row, which is not
+// made for every profile.
+func TestFilterUnquotedResourceType(t *testing.T) {
+	t.Parallel()
+	const text = "meta.resourceType eq User"
+	mustParse(t, text, schema.Policy{})
+	mustParse(t, text, schema.Policy{UnquotedFilterValues: true, RefuseUnquotedResourceType: true})
+	_, err := filter.Parse(text, filter.Limits{}, schema.Policy{RefuseUnquotedResourceType: true})
+	if err == nil {
+		t.Fatalf("Parse(%q) succeeds where the policy refuses it", text)
+	}
+	if fault := asFault(t, text, err); fault.Code != schema.InvalidFilter {
+		t.Errorf("Parse(%q) = %+v, want invalidFilter", text, fault)
+	}
+}
+
 // TestFilterLiterals: true, false, null and numbers are those of JSON.
 func TestFilterLiterals(t *testing.T) {
 	t.Parallel()
