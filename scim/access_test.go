@@ -504,6 +504,7 @@ func TestNewChecksItsConfiguration(t *testing.T) {
 		"short key":        func(c *scim.Config) { c.CursorKey = []byte("short") },
 		"relative base":    func(c *scim.Config) { c.BaseURLs = []string{"/scim/v2"} },
 		"base with query":  func(c *scim.Config) { c.BaseURLs = []string{testBase + "?aadOptscim062020"} },
+		"quote in base":    func(c *scim.Config) { c.BaseURLs = []string{testBase + `/"x`} },
 		"unparsable base":  func(c *scim.Config) { c.BaseURLs = []string{"https://[::1"} },
 		"unknown profile":  func(c *scim.Config) { c.DefaultProfile = "azure" },
 		"rate below floor": func(c *scim.Config) { c.Limits.Rate = 3 },

@@ -29,6 +29,9 @@ func parseBase(raw string) (base, error) {
 	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return base{}, fmt.Errorf("base URL %q is not an absolute http(s) URL without query", raw)
 	}
+	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return base{}, fmt.Errorf("base URL %q has characters that must be percent-encoded", raw)
+	}
 	return base{url: strings.TrimRight(raw, "/"), host: normalHost(u.Host)}, nil
 }
 

@@ -18,6 +18,7 @@ func (s *Service) Patch(ctx context.Context, caller Caller, rt *schema.ResourceT
 	plan, err := patch.Parse(body, rt, s.profileOf(caller).Policy, patch.Limits{
 		Operations:   s.limits.PatchOperations,
 		MemberValues: s.limits.MemberValues,
+		Elements:     s.limits.Elements,
 		Filter:       s.limits.Filter,
 	})
 	if err != nil {

@@ -29,6 +29,10 @@ func TestPostgres(t *testing.T) {
 		"TestRow44_Me": TestRow44_Me, "TestInvisibleIs404": TestInvisibleIs404, "TestRow114_Audit": TestRow114_Audit,
 		"TestRow114_NoEventWithoutChange": TestRow114_NoEventWithoutChange, "TestNoSecretsInLogsOrAudit": TestNoSecretsInLogsOrAudit,
 		"TestRestore": TestRestore, "TestBrakeHoldsRemovals": TestBrakeHoldsRemovals, "TestRow110_ChangedSince": TestRow110_ChangedSince,
+		"TestRow24_Manager": TestRow24_Manager, "TestRow32_CaseExact": TestRow32_CaseExact, "TestRow61_FilterSemantics": TestRow61_FilterSemantics,
+		"TestBulkReferences": TestBulkReferences, "TestBulkFailOnErrors": TestBulkFailOnErrors, "TestBulkLongChains": TestBulkLongChains,
+		"TestBulkBrake": TestBulkBrake, "TestRow106_BulkVersion": TestRow106_BulkVersion, "TestMassRemovalBrake": TestMassRemovalBrake,
+		"TestIssueToken": TestIssueToken, "TestRevokeToken": TestRevokeToken, "TestErrorsAreSCIM": TestErrorsAreSCIM,
 		"TestParallelMembersAndDeletes": TestParallelMembersAndDeletes,
 	} {
 		t.Run(name, test)

@@ -92,9 +92,12 @@ func (s *Service) link(ctx context.Context, v *view, recs []Record) (linked, err
 
 // render answers an operation with one resource.
 func (s *Service) render(ctx context.Context, v *view, rec *Record, status int) (*Resource, error) {
-	l, err := s.link(ctx, v, []Record{*rec})
-	if err != nil {
-		return nil, err
+	var l linked
+	if v.members || v.groups && rec.HasGroups {
+		var err error
+		if l, err = s.link(ctx, v, []Record{*rec}); err != nil {
+			return nil, err
+		}
 	}
 	res := v.bare(rec, status)
 	res.Body = v.appendBody(make([]byte, 0, len(rec.Doc)+320), rec, l)
