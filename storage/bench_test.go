@@ -54,7 +54,7 @@ func BenchmarkInsertAlone(b *testing.B) {
 // BenchmarkImport inserts users in transactions of 1,000, as an import does.
 func BenchmarkImport(b *testing.B) {
 	eachDatabaseB(b, func(b *testing.B, o *storagetest.Opener) {
-		db := o.Open(b, func(c *storage.Config) { c.WriteCacheKiB = 128 << 10 })
+		db := o.Open(b, func(c *storage.Config) { c.Bulk = true })
 		user := o.Type(b, "User")
 		records := make([]*scim.Record, b.N)
 		for i := range records {

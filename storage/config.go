@@ -55,8 +55,13 @@ type Config struct {
 	// MaxConns bounds the connections to PostgreSQL; 0 means four times the
 	// cores, and at least 16.
 	MaxConns int
+	// Bulk prepares SQLite's writing connection for loading much at once, in
+	// large transactions: a page cache of 128 MiB and rare checkpoints, which
+	// are merged into the file when the database is closed. Not for serving:
+	// single requests would have to wait for such a checkpoint.
+	Bulk bool
 	// WriteCacheKiB is the page cache of SQLite's writing connection; 0 means
-	// 8,192. A bulk import runs faster with more.
+	// 8,192, or 131,072 with Bulk.
 	WriteCacheKiB int
 	// AuditRetention is how long audit events are kept; 0 keeps them for ever,
 	// less than RestoreWindow is refused.
@@ -94,7 +99,6 @@ func (c Config) withDefaults() (Config, error) {
 	c.BusyTimeout = orDuration(c.BusyTimeout, 5*time.Second)
 	c.ReadConns = orInt(c.ReadConns, 2*runtime.GOMAXPROCS(0))
 	c.MaxConns = orInt(c.MaxConns, max(16, 4*runtime.GOMAXPROCS(0)))
-	c.WriteCacheKiB = orInt(c.WriteCacheKiB, 8192)
 	return c, errors.Join(faults...)
 }
 

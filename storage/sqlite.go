@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"gorm.io/gorm"
@@ -22,8 +23,18 @@ type sqliteOptions struct {
 	cacheKiB int
 }
 
-// readCacheKiB is the page cache of one reading connection.
-const readCacheKiB = 4096
+// Page caches of one connection, in KiB.
+const (
+	readCacheKiB  = 4096
+	writeCacheKiB = 8192
+	bulkCacheKiB  = 131072
+)
+
+// Pages in the write-ahead log at which a commit merges it into the file.
+const (
+	checkpointPages     = 1000
+	bulkCheckpointPages = 65536 // 256 MiB
+)
 
 // openSQLite opens the file, migrates it and starts the writer.
 func (db *DB) openSQLite(ctx context.Context, path string) error {
@@ -31,7 +42,11 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if err := prepareFile(path); err != nil {
 		return err
 	}
-	writer, err := db.openHandle(ctx, sqliteOptions{busy: db.cfg.BusyTimeout, cacheKiB: db.cfg.WriteCacheKiB})
+	cache, checkpoint := writeCacheKiB, checkpointPages
+	if db.cfg.Bulk {
+		cache, checkpoint = bulkCacheKiB, bulkCheckpointPages
+	}
+	writer, err := db.openHandle(ctx, sqliteOptions{busy: db.cfg.BusyTimeout, cacheKiB: orInt(db.cfg.WriteCacheKiB, cache)})
 	if err != nil {
 		return err
 	}
@@ -44,7 +59,11 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("open writing connection: %w", err), writePool.Close())
 	}
-	if err := migrateSQLite(ctx, conn, db.cfg.Now); err != nil {
+	_, err = conn.ExecContext(ctx, "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = "+strconv.Itoa(checkpoint))
+	if err == nil {
+		err = migrateSQLite(ctx, conn, db.cfg.Now)
+	}
+	if err != nil {
 		return errors.Join(err, conn.Close(), writePool.Close())
 	}
 	db.write = startGroupWriter(db, writePool, conn)
