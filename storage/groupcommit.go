@@ -23,6 +23,7 @@ type groupWriter struct {
 	pool *sql.DB
 	conn *sql.Conn
 	sql  *statements
+	turn *turnstile
 
 	jobs    chan *job
 	closing chan struct{}
@@ -47,9 +48,9 @@ type job struct {
 	done  chan struct{}
 }
 
-func startGroupWriter(db *DB, pool *sql.DB, conn *sql.Conn) *groupWriter {
+func startGroupWriter(db *DB, pool *sql.DB, conn *sql.Conn, turn *turnstile) *groupWriter {
 	w := &groupWriter{
-		db: db, pool: pool, conn: conn, sql: newStatements(conn),
+		db: db, pool: pool, conn: conn, sql: newStatements(conn), turn: turn,
 		jobs:    make(chan *job, groupLimit),
 		closing: make(chan struct{}),
 		ended:   make(chan struct{}),
@@ -197,7 +198,10 @@ func (w *groupWriter) repeat(jobs []*job) (lost *job, err error) {
 func (w *groupWriter) transact(jobs []*job) (lost *job, err error) {
 	// No statement of the writer can be interrupted; see InTx.
 	ctx := context.Background()
-	if _, err := w.sql.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	w.turn.enter()
+	_, err = w.sql.ExecContext(ctx, "BEGIN IMMEDIATE")
+	w.turn.leave()
+	if err != nil {
 		w.rollback(ctx)
 		return nil, w.db.sqlError(ctx, "begin", err)
 	}
@@ -274,5 +278,5 @@ func (w *groupWriter) rollback(ctx context.Context) {
 func (w *groupWriter) close() error {
 	w.once.Do(func() { close(w.closing) })
 	<-w.ended
-	return errors.Join(w.sql.Close(), w.conn.Close(), w.pool.Close())
+	return errors.Join(w.sql.Close(), w.conn.Close(), w.pool.Close(), w.turn.close())
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,6 +158,50 @@ func TestBegunJobIsNotInterrupted(t *testing.T) {
 	}
 	if _, err := db.Get(t.Context(), user, r.ID, ""); err != nil {
 		t.Errorf("Get: %v", err)
+	}
+}
+
+// TestWritersTakeTurns: a process that writes now and then gets its turn beside
+// one that never stops.
+func TestWritersTakeTurns(t *testing.T) {
+	t.Parallel()
+	o := storagetest.SQLite(t)
+	busy, guest := o.Open(t), o.Open(t)
+	stop := make(chan struct{})
+	var commits atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := busy.TouchToken(context.Background(), "none", o.Clock.Now()); err != nil {
+					t.Errorf("busy process: %v", err)
+				}
+				commits.Add(1)
+			}
+		})
+	}
+	for commits.Load() < 10 {
+		runtime.Gosched()
+	}
+	before := commits.Load()
+	const turns = 30
+	for i := range turns {
+		if err := guest.TouchToken(t.Context(), "none", o.Clock.Now()); err != nil {
+			t.Fatalf("turn %d of the guest: %v", i, err)
+		}
+	}
+	between := commits.Load() - before
+	close(stop)
+	wg.Wait()
+	// In turn, at most a few groups of 8 go between two of the guest; without
+	// turns it is hundreds.
+	if between > turns*8*10 {
+		t.Errorf("%d commits of the busy process went between %d of the guest", between, turns)
 	}
 }
 

@@ -66,7 +66,11 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if err != nil {
 		return errors.Join(err, conn.Close(), writePool.Close())
 	}
-	db.write = startGroupWriter(db, writePool, conn)
+	turn, err := openTurnstile(path, db.cfg.BusyTimeout)
+	if err != nil {
+		return errors.Join(err, conn.Close(), writePool.Close())
+	}
+	db.write = startGroupWriter(db, writePool, conn, turn)
 
 	db.orm, err = db.openHandle(ctx, sqliteOptions{readOnly: true, busy: db.cfg.BusyTimeout, cacheKiB: readCacheKiB})
 	if err != nil {
