@@ -169,6 +169,10 @@ func TestRow82_PatchReply(t *testing.T) {
 				t.Errorf("%s PATCH %s%s (Prefer %q) = %d with ETag %s, Location %q, body %s; want %d",
 					tt.profile, kind, tt.path, tt.prefer, res.Status, res.etag(), res.Header.Get("Location"), res.Body, want)
 			}
+			followed := strings.HasSuffix(tt.prefer, "minimal") && want == 204 || strings.Contains(tt.prefer, "representation")
+			if got := res.Header.Get("Preference-Applied"); (got != "") != followed {
+				t.Errorf("%s PATCH %s (Prefer %q): Preference-Applied %q", tt.profile, kind, tt.prefer, got)
+			}
 		}
 	}
 }

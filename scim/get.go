@@ -13,11 +13,21 @@ func (s *Service) Get(ctx context.Context, caller Caller, rt *schema.ResourceTyp
 	if !plausibleID(id) {
 		return nil, ErrNotFound
 	}
-	rec, err := s.cfg.Resources.Get(ctx, rt, id, caller.Domain)
+	v := s.view(caller, rt, req.Projection, req.Base)
+	var res *Resource
+	err := s.oneMoment(ctx, v.members, func(ctx context.Context) error {
+		var err error
+		res, err = s.read(ctx, v, id, req)
+		return err
+	})
+	return res, err
+}
+
+func (s *Service) read(ctx context.Context, v *view, id string, req Request) (*Resource, error) {
+	rec, err := s.cfg.Resources.Get(ctx, v.rt, id, v.domain)
 	if err != nil {
 		return nil, err
 	}
-	v := s.view(caller, rt, req.Projection, req.Base)
 	tag := etag(rec.Version)
 	if req.IfMatch != "" && !matchesTag(req.IfMatch, tag) {
 		return nil, checkPreconditions(Request{IfMatch: req.IfMatch}, rec.Version)
@@ -26,4 +36,14 @@ func (s *Service) Get(ctx context.Context, caller Caller, rt *schema.ResourceTyp
 		return v.notModified(rec), nil
 	}
 	return s.render(ctx, v, rec, http.StatusOK)
+}
+
+// oneMoment runs fn with one view of the database when the answer shows
+// members: they are part of what the entity tag stands for, so both must
+// belong to the same moment.
+func (s *Service) oneMoment(ctx context.Context, members bool, fn func(ctx context.Context) error) error {
+	if !members {
+		return fn(ctx)
+	}
+	return s.cfg.Resources.InRead(ctx, fn)
 }

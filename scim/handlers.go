@@ -66,7 +66,19 @@ func (s *Service) run(c echo.Context, in call, op operation) error {
 		return err
 	}
 	info.ID, info.Dropped = res.ID, res.Dropped
+	notePreference(c, in.req.Prefer, res.Status)
 	return writeResource(c, s.profileOf(in.caller), res)
+}
+
+// notePreference tells the client that its preference was followed (RFC 7240
+// section 3). Only PATCH has a choice of answers.
+func notePreference(c echo.Context, p Preference, status int) {
+	if c.Request().Method != http.MethodPatch {
+		return
+	}
+	if p == PreferMinimal && status == http.StatusNoContent || p == PreferRepresentation && status == http.StatusOK {
+		c.Response().Header().Set("Preference-Applied", "return="+string(p))
+	}
 }
 
 // request reads projection, preconditions and preference.

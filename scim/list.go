@@ -32,11 +32,16 @@ func (s *Service) List(ctx context.Context, caller Caller, rt *schema.ResourceTy
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.cfg.Resources.Query(ctx, plan.query)
-	if err != nil {
-		return nil, err
-	}
-	return s.answer(ctx, plan, page)
+	var list *List
+	err = s.oneMoment(ctx, plan.members(), func(ctx context.Context) error {
+		page, err := s.cfg.Resources.Query(ctx, plan.query)
+		if err != nil {
+			return err
+		}
+		list, err = s.answer(ctx, plan, page)
+		return err
+	})
+	return list, err
 }
 
 // listPlan is a checked query on its way through the store.
@@ -48,6 +53,16 @@ type listPlan struct {
 	cursor *cursor // the one that was sent; nil on a first page and without cursors
 	paged  bool    // by cursor
 	count  int
+}
+
+// members reports whether the answer shows members.
+func (plan *listPlan) members() bool {
+	for _, v := range plan.views {
+		if v.members {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Service) plan(caller Caller, rt *schema.ResourceType, q ListQuery, base string) (*listPlan, error) {

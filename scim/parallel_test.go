@@ -58,3 +58,47 @@ func TestParallelMembersAndDeletes(t *testing.T) {
 		}
 	}
 }
+
+// Rows 106, 107: one entity tag of a group always shows the same members,
+// whoever asks while others change it.
+func TestRow107_OneTagOneContent(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, options{})
+	ids := people(s.client, 8)
+	g := s.group("one tag").id()
+	var mu sync.Mutex
+	seen := map[string]string{}
+	note := func(tag, members string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if was, ok := seen[tag]; ok && was != members {
+			t.Errorf("%s shows %s and %s", tag, was, members)
+		}
+		seen[tag] = members
+	}
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range 25 {
+				op := [3]any{"add", "members", memberList(ids[(w+i)%8])}
+				if i%2 == 1 {
+					op = [3]any{"remove", "members", memberList(ids[(w+i*3)%8])}
+				}
+				res := s.want(http.StatusOK, http.MethodPatch, "/Groups/"+g, patchOp(op), "Prefer", "return=representation")
+				note(res.etag(), fmt.Sprint(idsIn(res.at("members"))))
+			}
+		})
+		wg.Go(func() {
+			for range 25 {
+				res := s.want(http.StatusOK, http.MethodGet, "/Groups/"+g, nil)
+				note(res.etag(), fmt.Sprint(idsIn(res.at("members"))))
+				list := s.want(http.StatusOK, http.MethodGet, "/Groups", nil).resources()[0]
+				note(list["meta"].(map[string]any)["version"].(string), fmt.Sprint(idsIn(list["members"])))
+			}
+		})
+	}
+	wg.Wait()
+	if len(seen) < 10 {
+		t.Errorf("only %d versions seen", len(seen))
+	}
+}

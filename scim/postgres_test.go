@@ -33,6 +33,7 @@ func TestPostgres(t *testing.T) {
 		"TestBulkReferences": TestBulkReferences, "TestBulkFailOnErrors": TestBulkFailOnErrors, "TestBulkLongChains": TestBulkLongChains,
 		"TestBulkBrake": TestBulkBrake, "TestRow106_BulkVersion": TestRow106_BulkVersion, "TestMassRemovalBrake": TestMassRemovalBrake,
 		"TestIssueToken": TestIssueToken, "TestRevokeToken": TestRevokeToken, "TestErrorsAreSCIM": TestErrorsAreSCIM,
+		"TestRow107_OneTagOneContent":   TestRow107_OneTagOneContent,
 		"TestParallelMembersAndDeletes": TestParallelMembersAndDeletes,
 	} {
 		t.Run(name, test)

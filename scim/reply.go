@@ -60,9 +60,7 @@ type linked struct {
 }
 
 // link loads members and groups of a page, in one query each and only those
-// that the view shows. The record is always read before its members: a tag
-// may then be older than the members shown, which costs the client a 412 at
-// worst, and never newer, which would let it overwrite what it has not seen.
+// that the view shows.
 func (s *Service) link(ctx context.Context, v *view, recs []Record) (linked, error) {
 	var l linked
 	var err error

@@ -65,6 +65,9 @@ type ResourceStore interface {
 	// SQLite concurrent transactions share one commit (group commit); fn runs
 	// on the writer, so work that needs no database belongs before it.
 	InTx(ctx context.Context, fn func(ctx context.Context) error) error
+	// InRead runs fn with one view of the database: what fn reads belongs to
+	// one moment. It joins a transaction of ctx, and fn must not write.
+	InRead(ctx context.Context, fn func(ctx context.Context) error) error
 	// Insert stores a new resource. *ConflictError on a taken unique value.
 	Insert(ctx context.Context, rt *schema.ResourceType, r *Record) error
 	// Get returns the resource, or ErrNotFound. domain "" sees every domain.

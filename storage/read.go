@@ -8,6 +8,11 @@ import (
 // readKey finds the read transaction of one database in a context.
 type readKey struct{ db *DB }
 
+// InRead implements [scim.ResourceStore].
+func (db *DB) InRead(ctx context.Context, fn func(ctx context.Context) error) error {
+	return db.inRead(ctx, fn)
+}
+
 // inRead runs fn with one view of the database: what it reads through
 // db.reader belongs to one moment. It joins a transaction of ctx.
 func (db *DB) inRead(ctx context.Context, fn func(ctx context.Context) error) error {
