@@ -178,7 +178,7 @@ func TestWritersTakeTurns(t *testing.T) {
 					return
 				default:
 				}
-				if err := busy.TouchToken(context.Background(), "none", o.Clock.Now()); err != nil {
+				if _, err := busy.AddRemovals(context.Background(), "busy", 1, o.Clock.Now(), o.Clock.Now()); err != nil {
 					t.Errorf("busy process: %v", err)
 				}
 				commits.Add(1)
@@ -191,7 +191,7 @@ func TestWritersTakeTurns(t *testing.T) {
 	before := commits.Load()
 	const turns = 30
 	for i := range turns {
-		if err := guest.TouchToken(t.Context(), "none", o.Clock.Now()); err != nil {
+		if _, err := guest.AddRemovals(t.Context(), "guest", 1, o.Clock.Now(), o.Clock.Now()); err != nil {
 			t.Fatalf("turn %d of the guest: %v", i, err)
 		}
 	}
