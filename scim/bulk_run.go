@@ -186,93 +186,123 @@ func (r *bulkRun) fail(ctx context.Context, op *bulkOperation, err error) {
 	}
 }
 
+// circleMember is one resource of a circle on its way.
+type circleMember struct {
+	op   *bulkOperation
+	new  *newcomer
+	rest []late
+}
+
+// circleWork is the making of one circle. at is the operation at work, so that
+// a failure can be laid to it; nil while none is.
+type circleWork struct {
+	members []*circleMember
+	lookup  lookupRef
+	at      *bulkOperation
+}
+
 // runCircle makes the resources of a circle, all or none.
 func (r *bulkRun) runCircle(ctx context.Context, circle []int) {
-	culprit := -1
+	work := &circleWork{}
 	var done []*Resource
-	err := r.checkCircle(circle, &culprit)
+	err := r.prepareCircle(ctx, circle, work)
 	if err == nil {
 		err = r.s.transact(ctx, func(ctx context.Context) error {
 			var err error
-			done, err = r.makeCircle(ctx, circle, &culprit)
+			done, err = r.makeCircle(ctx, work)
 			return err
 		})
 	}
 	if err == nil {
-		for n, i := range circle {
-			r.req.operations[i].succeed(done[n])
+		for n, m := range work.members {
+			m.op.succeed(done[n])
 		}
 		return
 	}
-	if culprit < 0 { // the commit itself failed
-		culprit = circle[0]
+	culprit := work.at
+	if culprit == nil { // the commit itself failed
+		culprit = r.req.operations[circle[0]]
 	}
 	for _, i := range circle {
 		op := r.req.operations[i]
-		if i == culprit {
+		if op == culprit {
 			r.fail(ctx, op, err)
 		} else {
-			r.fail(ctx, op, brokenRef(r.req.operations[culprit].bulkID))
+			r.fail(ctx, op, brokenRef(culprit.bulkID))
 		}
 	}
 }
 
-// checkCircle refuses a circle that refers to a resource that was not made.
-func (r *bulkRun) checkCircle(circle []int, culprit *int) error {
-	for _, i := range circle {
-		*culprit = i
-		for _, ref := range r.refs[i] {
-			op := r.req.operations[ref]
-			if r.group[ref] != r.group[i] && (op.result == nil || op.result.failed) {
-				return brokenRef(op.bulkID)
-			}
-		}
-	}
-	*culprit = -1
-	return nil
-}
-
-// makeCircle creates the resources and then adds what had to wait. It may run
-// again, so it starts from nothing each time. culprit is the operation at work.
-func (r *bulkRun) makeCircle(ctx context.Context, circle []int, culprit *int) ([]*Resource, error) {
+// prepareCircle readies the resources before the transaction, with the
+// references to those before them; the other references wait.
+func (r *bulkRun) prepareCircle(ctx context.Context, circle []int, work *circleWork) error {
 	missing := make(map[string]bool, len(circle))
 	for _, i := range circle {
 		missing[r.req.operations[i].bulkID] = true
 	}
 	ids := make(map[string]string, len(circle))
-	lookup := func(_, bulkID string) (string, bool) {
+	var broken string
+	work.lookup = func(_, bulkID string) (string, bool) {
 		if id, ok := ids[bulkID]; ok {
 			return id, true
 		}
-		id, ok, _ := r.made(bulkID)
+		id, ok, failed := r.made(bulkID)
+		if failed {
+			broken = bulkID
+		}
 		return id, ok
 	}
-	done := make([]*Resource, len(circle))
-	rest := make([][]late, len(circle))
-	for n, i := range circle {
-		*culprit = i
+	for _, i := range circle {
 		op := r.req.operations[i]
-		now, waiting := postpone(op.rt, op.data, missing)
-		data, _ := rewriteRefs(now, "", lookup).(schema.Object)
-		res, err := r.s.Create(ctx, r.caller, op.rt, data, Request{Base: r.base})
+		work.at = op
+		now, rest := postpone(op.rt, op.data, missing)
+		data, _ := rewriteRefs(now, "", work.lookup).(schema.Object)
+		if broken != "" {
+			return brokenRef(broken)
+		}
+		n, err := r.s.prepare(ctx, r.caller, op.rt, data, Request{Base: r.base})
+		if err != nil {
+			return err
+		}
+		work.members = append(work.members, &circleMember{op: op, new: n, rest: rest})
+		ids[op.bulkID] = n.rec.ID
+		delete(missing, op.bulkID)
+	}
+	for _, m := range work.members {
+		work.at = m.op
+		for _, l := range m.rest {
+			if rewriteRefs(l.value, l.path, work.lookup); broken != "" {
+				return brokenRef(broken)
+			}
+		}
+	}
+	work.at = nil
+	return nil
+}
+
+// makeCircle inserts the resources and then adds what had to wait. It may run
+// again, so it changes nothing of what was prepared.
+func (r *bulkRun) makeCircle(ctx context.Context, work *circleWork) ([]*Resource, error) {
+	done := make([]*Resource, len(work.members))
+	for n, m := range work.members {
+		work.at = m.op
+		res, err := r.s.insert(ctx, r.caller, m.new, Request{Base: r.base})
 		if err != nil {
 			return nil, err
 		}
-		done[n], rest[n], ids[op.bulkID] = res, waiting, res.ID
-		delete(missing, op.bulkID)
+		done[n] = res
 	}
-	for n, i := range circle {
-		if len(rest[n]) == 0 {
+	for n, m := range work.members {
+		if len(m.rest) == 0 {
 			continue
 		}
-		*culprit = i
-		op := r.req.operations[i]
-		res, err := r.s.Patch(ctx, r.caller, op.rt, done[n].ID, patchOf(rest[n], lookup), Request{Base: r.base})
+		work.at = m.op
+		res, err := r.s.Patch(ctx, r.caller, m.op.rt, m.new.rec.ID, patchOf(m.rest, work.lookup), Request{Base: r.base})
 		if err != nil {
 			return nil, err
 		}
 		done[n].Version = res.Version
 	}
-	*culprit = -1
+	work.at = nil
 	return done, nil
 }

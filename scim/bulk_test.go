@@ -203,7 +203,7 @@ func TestBulkReferences(t *testing.T) {
 	t.Run("circle of managers, and of one", func(t *testing.T) {
 		managed := func(name, by string) map[string]any {
 			return map[string]any{
-				"schemas": []string{userURN, enterpriseURN}, "userName": name,
+				"schemas": []string{userURN, enterpriseURN}, "userName": name, "password": "correct horse battery",
 				enterpriseURN: map[string]any{"department": "D", "manager": map[string]any{"value": "bulkId:" + by}},
 			}
 		}
@@ -218,6 +218,9 @@ func TestBulkReferences(t *testing.T) {
 			got := s.want(200, http.MethodGet, "/Users/"+idOf(r[i]), nil).JSON[enterpriseURN].(map[string]any)
 			if got["manager"].(map[string]any)["value"] != idOf(r[boss]) || got["department"] != "D" {
 				t.Errorf("extension of %d = %v, want manager %s", i, got, idOf(r[boss]))
+			}
+			if s.hasher.hash(idOf(r[i])) == "" {
+				t.Errorf("the password of %d was not set", i)
 			}
 		}
 	})
@@ -234,6 +237,22 @@ func TestBulkReferences(t *testing.T) {
 		}
 		if got := s.want(200, http.MethodGet, `/Groups?filter=displayName+eq+%22half%22`, nil).total(t); got != 0 {
 			t.Errorf("%d groups left over from a circle that failed", got)
+		}
+	})
+	t.Run("circle that refers to a failed operation", func(t *testing.T) {
+		s.user("gone-wrong")
+		r := s.bulk(bulkBody(
+			post("/Groups", "p", map[string]any{"displayName": "p", "members": []any{map[string]any{"value": "bulkId:q"}}}),
+			post("/Groups", "q", map[string]any{"displayName": "q", "members": []any{map[string]any{"value": "bulkId:p"}, map[string]any{"value": "bulkId:w"}}}),
+			post("/Users", "w", map[string]any{"userName": "gone-wrong"}),
+		))
+		if diff := cmp.Diff([]string{"409", "409", "409"}, statuses(r)); diff != "" {
+			t.Errorf("status (-want +got):\n%s\n%v", diff, r)
+		}
+		for i, word := range []string{`"q"`, `"w"`} {
+			if detail, _ := r[i]["response"].(map[string]any)["detail"].(string); !strings.Contains(detail, word) {
+				t.Errorf("detail of %d = %q, want the operation %s named", i, detail, word)
+			}
 		}
 	})
 	t.Run("to a failed operation", func(t *testing.T) {

@@ -12,6 +12,33 @@ import (
 // is a decoded request body with keys as sent. *ConflictError when a unique
 // value is taken, *UnknownMemberError when a member does not exist.
 func (s *Service) Create(ctx context.Context, caller Caller, rt *schema.ResourceType, body schema.Object, req Request) (*Resource, error) {
+	n, err := s.prepare(ctx, caller, rt, body, req)
+	if err != nil {
+		return nil, err
+	}
+	var res *Resource
+	err = s.transact(ctx, func(ctx context.Context) error {
+		var err error
+		res, err = s.insert(ctx, caller, n, req)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+// newcomer is a resource that is ready to be inserted.
+type newcomer struct {
+	rt     *schema.ResourceType
+	rec    *Record
+	draft  *draft
+	events []audit.Event
+}
+
+// prepare does all of Create that needs no database, the slow hash of a
+// password above all, so that it happens before the transaction.
+func (s *Service) prepare(ctx context.Context, caller Caller, rt *schema.ResourceType, body schema.Object, req Request) (*newcomer, error) {
 	d, err := s.draft(ctx, caller, rt, body)
 	if err != nil {
 		return nil, err
@@ -33,22 +60,13 @@ func (s *Service) Create(ctx context.Context, caller Caller, rt *schema.Resource
 	if err != nil {
 		return nil, err
 	}
-	var res *Resource
-	err = s.transact(ctx, func(ctx context.Context) error {
-		var err error
-		res, err = s.insert(ctx, caller, rt, rec, d, events, req)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	res.Changed, res.Dropped = true, d.dropped
-	return res, nil
+	return &newcomer{rt: rt, rec: rec, draft: d, events: events}, nil
 }
 
 // insert writes a new resource with all that belongs to it, in the
 // transaction of ctx.
-func (s *Service) insert(ctx context.Context, caller Caller, rt *schema.ResourceType, rec *Record, d *draft, events []audit.Event, req Request) (*Resource, error) {
+func (s *Service) insert(ctx context.Context, caller Caller, n *newcomer, req Request) (*Resource, error) {
+	rt, rec, d := n.rt, n.rec, n.draft
 	if err := s.cfg.Resources.Insert(ctx, rt, rec); err != nil {
 		return nil, err
 	}
@@ -62,12 +80,17 @@ func (s *Service) insert(ctx context.Context, caller Caller, rt *schema.Resource
 			return nil, err
 		}
 	}
-	if err := s.cfg.Audit.Append(ctx, events...); err != nil {
+	if err := s.cfg.Audit.Append(ctx, n.events...); err != nil {
 		return nil, err
 	}
 	v := s.view(caller, rt, req.Projection, req.Base)
 	v.members = v.members && len(d.members) > 0
-	return s.render(ctx, v, rec, http.StatusCreated)
+	res, err := s.render(ctx, v, rec, http.StatusCreated)
+	if err != nil {
+		return nil, err
+	}
+	res.Changed, res.Dropped = true, d.dropped
+	return res, nil
 }
 
 func (s *Service) createdEvents(caller Caller, rt *schema.ResourceType, rec *Record, d *draft) ([]audit.Event, error) {
@@ -77,7 +100,8 @@ func (s *Service) createdEvents(caller Caller, rt *schema.ResourceType, rec *Rec
 	}
 	events := []audit.Event{created}
 	if len(d.members) > 0 {
-		added, err := memberEvent(caller, audit.GroupMemberAdded, rt, rec.ID, idsOf(d.members), int64(len(d.members)))
+		added, err := memberEvent(caller, audit.GroupMemberAdded, rt, rec.ID,
+			memberDetail{Members: idsOf(d.members), Changed: int64(len(d.members))})
 		if err != nil {
 			return nil, err
 		}
