@@ -26,7 +26,7 @@ import (
 // then no transaction exists that took an id for one of the tail, has not
 // counted it, and can still commit.
 
-// blockSize is the number of rows at which the tail is closed.
+// blockSize is the number of rows at which the tail is closed. Nodes may differ.
 const blockSize = 1000
 
 // errRetry asks for the whole transaction to be run again.
@@ -249,9 +249,10 @@ func (db *DB) closeTail(ctx context.Context, typ, tail string) error {
 	if err != nil {
 		return err
 	}
+	size := db.ranks.blockRows()
 	for {
 		next, err := db.oneText(ctx,
-			"SELECT id FROM resources WHERE type = $1 AND id >= $2 ORDER BY id LIMIT 1 OFFSET $3", typ, tail, blockSize)
+			"SELECT id FROM resources WHERE type = $1 AND id >= $2 ORDER BY id LIMIT 1 OFFSET $3", typ, tail, size)
 		if err != nil {
 			return err
 		}
@@ -259,7 +260,7 @@ func (db *DB) closeTail(ctx context.Context, typ, tail string) error {
 			break
 		}
 		if _, err := q.ExecContext(ctx, "INSERT INTO resource_blocks (type, start_id, n) VALUES ($1, $2, $3), ($1, $4, 0)"+
-			" ON CONFLICT (type, start_id) DO UPDATE SET n = excluded.n", typ, tail, blockSize, next); err != nil {
+			" ON CONFLICT (type, start_id) DO UPDATE SET n = excluded.n", typ, tail, size, next); err != nil {
 			return db.sqlError(ctx, "close block", err)
 		}
 		tail = next
@@ -280,7 +281,7 @@ func (db *DB) settleBlocks(ctx context.Context, rt *schema.ResourceType) error {
 		return err
 	}
 	long, err := db.oneText(ctx,
-		"SELECT id FROM resources WHERE type = $1 AND id >= $2 ORDER BY id LIMIT 1 OFFSET $3", rt.Name, tail, 2*blockSize)
+		"SELECT id FROM resources WHERE type = $1 AND id >= $2 ORDER BY id LIMIT 1 OFFSET $3", rt.Name, tail, 2*db.ranks.blockRows())
 	if err != nil || long == "" {
 		return err
 	}

@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +24,12 @@ type rankCache struct {
 	totals  map[string]int64
 	wide    map[string]measured // by filter
 	open    map[string]tail     // by type, as far as this process knows
+	busy    bool                // versions change faster than they are used
+	size    int                 // rows at which a tail is closed; 0 means blockSize
 }
+
+// blockRows is the number of rows at which a tail is closed.
+func (c *rankCache) blockRows() int { return cmp.Or(c.size, blockSize) }
 
 // measured says whether a range holds too many rows for its index to help.
 type measured struct {
@@ -40,7 +47,6 @@ type tail struct {
 type ranks struct {
 	starts []string
 	before []int64 // rows in front of each block
-	total  int64
 }
 
 // Bounds of the caches; a full one starts anew.
@@ -113,6 +119,27 @@ func (c *rankCache) setTotal(version, key string, n int64) {
 	c.totals[key] = n
 }
 
+// restless says whether a total that is kept will hardly be used again.
+func (c *rankCache) restless() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.busy
+}
+
+// learn keeps a total and notes whether the version was seen before.
+func (c *rankCache) learn(version, key string, n int64) {
+	c.mu.Lock()
+	c.busy = c.version != version
+	c.mu.Unlock()
+	c.setTotal(version, key, n)
+}
+
+func (c *rankCache) missed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = true
+}
+
 // isWide returns what was learned of a range. It only steers the plan, so it
 // may be a little outdated.
 func (c *rankCache) isWide(key string, now time.Time) (wide, known bool) {
@@ -141,7 +168,7 @@ func (c *rankCache) full(changes *blockChanges) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for typ, n := range created {
-		if open, known := c.open[typ]; n > 0 && (!known || open.rows+n > blockSize) {
+		if open, known := c.open[typ]; n > 0 && (!known || open.rows+n > c.blockRows()) {
 			return true
 		}
 	}
@@ -158,7 +185,7 @@ func (c *rankCache) grow(typ string, n int) bool {
 	}
 	open.rows += n
 	c.open[typ] = open
-	return open.rows > blockSize
+	return open.rows > c.blockRows()
 }
 
 // closed says whether an id belongs to a block known to be closed.
@@ -192,59 +219,71 @@ func (db *DB) dataVersion(ctx context.Context) (string, error) {
 	return v, db.sqlError(ctx, "read data version", err)
 }
 
-// ranksOf returns the blocks of a type in the transaction of ctx. version "" is
-// a transaction that writes: it sees what no version tells, so nothing is kept.
+// ranksOf returns the blocks of a type in the transaction of ctx, which sees
+// that version of the data.
 func (db *DB) ranksOf(ctx context.Context, version string, rt *schema.ResourceType) (*ranks, error) {
-	if version != "" {
-		if r := db.ranks.ranksAt(version, rt.Name); r != nil {
-			return r, nil
-		}
-	}
-	r, err := db.loadRanks(ctx, rt)
-	if err != nil {
-		return nil, err
-	}
-	if version != "" {
-		db.ranks.setRanks(version, rt.Name, r)
+	if r := db.ranks.ranksAt(version, rt.Name); r != nil {
 		return r, nil
 	}
-	if changes := db.changes(ctx); changes != nil && len(r.starts) > 0 {
+	r, err := db.loadRanks(ctx, rt)
+	if err == nil {
+		db.ranks.setRanks(version, rt.Name, r)
+	}
+	return r, err
+}
+
+// The rows of the closed blocks b of a type, and those of its tail.
+const (
+	closedRows = "CAST(COALESCE(SUM(b.n), 0) AS BIGINT)"
+	openRows   = "(SELECT count(*) FROM resources x WHERE x.type = $1 AND x.id >=" +
+		" (SELECT COALESCE(MAX(start_id), '') FROM resource_blocks WHERE type = $1))"
+)
+
+// totalColumn is the number of resources of a type as a column of a page, so
+// that both are of one moment.
+func (t *sqlText) totalColumn(typ string) string {
+	return strings.ReplaceAll("(SELECT "+closedRows+" + "+openRows+" FROM resource_blocks b WHERE b.type = $1)", "$1", t.param(typ))
+}
+
+// countByBlocks adds up the blocks and counts the tail. In a transaction that
+// writes, the blocks do not know yet all that it did, so that is added.
+func (db *DB) countByBlocks(ctx context.Context, rt *schema.ResourceType) (int64, error) {
+	var closed, open int64
+	var start string
+	if err := db.reader(ctx).QueryRowContext(ctx,
+		"SELECT "+closedRows+", COALESCE(MAX(b.start_id), ''), "+openRows+" FROM resource_blocks b WHERE b.type = $1",
+		rt.Name).Scan(&closed, &start, &open); err != nil {
+		return 0, db.sqlError(ctx, "count "+rt.Name, err)
+	}
+	if changes := db.changes(ctx); changes != nil {
 		for _, c := range changes.list {
-			if c.typ == rt.Name && c.id < r.starts[len(r.starts)-1] {
-				r.total += int64(c.delta)
+			if c.typ == rt.Name && c.id < start {
+				closed += int64(c.delta)
 			}
 		}
 	}
-	return r, nil
+	return closed + open, nil
 }
 
 func (db *DB) loadRanks(ctx context.Context, rt *schema.ResourceType) (*ranks, error) {
-	q := db.reader(ctx)
-	rows, err := q.QueryContext(ctx, "SELECT start_id, n FROM resource_blocks WHERE type = $1 ORDER BY start_id", rt.Name)
+	rows, err := db.reader(ctx).QueryContext(ctx, "SELECT start_id, n FROM resource_blocks WHERE type = $1 ORDER BY start_id", rt.Name)
 	if err != nil {
 		return nil, db.sqlError(ctx, "read blocks", err)
 	}
 	defer rows.Close()
 	r := &ranks{}
-	start := ""
-	var last int64
+	var before int64
 	for rows.Next() {
-		r.total += last
-		if err := rows.Scan(&start, &last); err != nil {
+		var start string
+		var n int64
+		if err := rows.Scan(&start, &n); err != nil {
 			return nil, db.sqlError(ctx, "read blocks", err)
 		}
 		r.starts = append(r.starts, start)
-		r.before = append(r.before, r.total)
+		r.before = append(r.before, before)
+		before += n
 	}
-	if err := rows.Err(); err != nil {
-		return nil, db.sqlError(ctx, "read blocks", err)
-	}
-	var open int64
-	if err := q.QueryRowContext(ctx, "SELECT count(*) FROM resources WHERE type = $1 AND id >= $2", rt.Name, start).Scan(&open); err != nil {
-		return nil, db.sqlError(ctx, "count tail", err)
-	}
-	r.total += open
-	return r, nil
+	return r, db.sqlError(ctx, "read blocks", rows.Err())
 }
 
 // Count implements [scim.ResourceStore].

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/sallyport-id/sallyport/schema"
@@ -180,24 +179,42 @@ func (r *run) totalOf(page *scim.Page) bool {
 	return true
 }
 
-// optimistic answers from totals and blocks that are known, in one statement
-// that also tells whether they still hold. A nil page: they do not.
+// optimistic answers in one statement that also tells the version of the data:
+// from what is known of that version, or else, for a whole type, with its total
+// as a column. A nil page: neither will do.
 func (r *run) optimistic(ctx context.Context) (*scim.Page, error) {
+	adding := r.Total && len(r.sources) == 1 && r.plain(r.sources[0]) && !r.ranked()
 	known, ok := r.known()
-	if !ok {
+	if ok && (!adding || !r.db.ranks.restless()) {
+		var at blockStart
+		if r.ranked() {
+			at.start, at.skip = known.ranks.block(int64(r.Offset))
+			at.known = true
+		}
+		page, told, err := r.pageAt(ctx, at, asked{version: true})
+		if err != nil {
+			return nil, err
+		}
+		if len(page.Records) > 0 && told.version == known.version {
+			if r.Total {
+				page.Total = known.total
+			}
+			return page, nil
+		}
+		r.db.ranks.missed()
+	}
+	if !adding {
 		return nil, nil
 	}
-	var at blockStart
-	if r.ranked() {
-		at.start, at.skip = known.ranks.block(int64(r.Offset))
-		at.known = true
-	}
-	page, version, err := r.pageAt(ctx, at, true)
-	if err != nil || len(page.Records) == 0 || version != known.version {
+	page, told, err := r.pageAt(ctx, blockStart{}, asked{version: true, total: true})
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if r.Total {
-		page.Total = known.total
+	case len(page.Records) > 0:
+		page.Total = told.total
+		r.db.ranks.learn(told.version, r.totalKey(r.sources[0]), told.total)
+	case !r.totalOf(page):
+		return nil, nil
 	}
 	return page, nil
 }
@@ -213,13 +230,7 @@ func (r *run) known() (knowledge, bool) {
 	var all knowledge
 	for i, s := range r.sources {
 		version, ranks, total, ok := r.db.ranks.latest(s.Type.Name, r.totalKey(s))
-		if r.plain(s) {
-			ok = ranks != nil
-			if ok {
-				total = ranks.total
-			}
-		}
-		if !ok || i > 0 && version != all.version {
+		if r.Total && !ok || r.ranked() && ranks == nil || i > 0 && version != all.version {
 			return knowledge{}, false
 		}
 		all = knowledge{version, ranks, all.total + total}
@@ -241,9 +252,6 @@ func (r *run) ranked() bool {
 
 // totalKey names the filter of a source in the cache of totals.
 func (r *run) totalKey(s planned) string {
-	if r.plain(s) {
-		return ""
-	}
 	where := ""
 	if s.Where != nil {
 		where = filter.Print(s.Where)
@@ -272,14 +280,16 @@ func (r *run) exact(ctx context.Context) (*scim.Page, error) {
 			at.known = true
 		}
 		var err error
-		if page, _, err = r.pageAt(ctx, at, false); err != nil {
+		if page, _, err = r.pageAt(ctx, at, asked{}); err != nil {
 			return nil, err
 		}
-		if r.totalOf(page) && !r.plainFirst() {
+		if r.totalOf(page) {
+			if r.Total && len(r.sources) == 1 && version != "" {
+				r.db.ranks.setTotal(version, r.totalKey(r.sources[0]), page.Total)
+			}
 			return page, nil
 		}
 	}
-	page.Total = -1
 	if !r.Total {
 		return page, nil
 	}
@@ -297,37 +307,30 @@ func (r *run) exact(ctx context.Context) (*scim.Page, error) {
 	return page, nil
 }
 
-// plainFirst says whether the total should be taken from the blocks even where
-// the page tells it, so that the next such page finds it.
-func (r *run) plainFirst() bool {
-	return r.Total && !r.keyset() && !slices.ContainsFunc(r.sources, func(s planned) bool { return !r.plain(s) })
-}
-
 // total is the exact number of rows of a source in the transaction of ctx.
 func (r *run) total(ctx context.Context, version string, s planned) (int64, error) {
-	if r.plain(s) {
-		ranks, err := r.db.ranksOf(ctx, version, s.Type)
-		if err != nil {
-			return 0, err
-		}
-		return ranks.total, nil
-	}
 	key := r.totalKey(s)
 	if version != "" {
 		if n, ok := r.db.ranks.totalAt(version, key); ok {
 			return n, nil
 		}
 	}
+	n, err := r.count(ctx, s)
+	if err == nil && version != "" {
+		r.db.ranks.setTotal(version, key, n)
+	}
+	return n, err
+}
+
+func (r *run) count(ctx context.Context, s planned) (int64, error) {
+	if r.plain(s) {
+		return r.db.countByBlocks(ctx, s.Type)
+	}
 	t := &sqlText{dialect: r.db.dialect}
 	r.countText(t, s)
 	var n int64
-	if err := r.db.reader(ctx).QueryRowContext(ctx, t.String(), t.args...).Scan(&n); err != nil {
-		return 0, r.db.sqlError(ctx, "count "+s.Type.Name, err)
-	}
-	if version != "" {
-		r.db.ranks.setTotal(version, key, n)
-	}
-	return n, nil
+	err := r.db.reader(ctx).QueryRowContext(ctx, t.String(), t.args...).Scan(&n)
+	return n, r.db.sqlError(ctx, "count "+s.Type.Name, err)
 }
 
 // countText writes the count of a source.

@@ -59,7 +59,7 @@ func (db *DB) lookup(ctx context.Context, q scim.Query, text, key string) (page 
 	}
 	defer rows.Close()
 	page = &scim.Page{Total: -1}
-	if _, err := r.scan(rows, page, false); err != nil {
+	if _, err := r.scan(rows, page, asked{}); err != nil {
 		return nil, false, db.sqlError(ctx, "look up "+q.Sources[0].Type.Name, err)
 	}
 	return page, r.totalOf(page), nil

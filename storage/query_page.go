@@ -18,37 +18,46 @@ type blockStart struct {
 	known bool
 }
 
+// asked is what a page should tell beside its rows, and told the answer; there
+// is none when the page is empty.
+type (
+	asked struct{ version, total bool }
+	told  struct {
+		version string
+		total   int64
+	}
+)
+
 // page reads a page that needs no total and no blocks.
 func (r *run) page(ctx context.Context) (*scim.Page, error) {
-	page, _, err := r.pageAt(ctx, blockStart{}, false)
+	page, _, err := r.pageAt(ctx, blockStart{}, asked{})
 	return page, err
 }
 
-// pageAt reads the page and, if asked, the version of the data that it saw
-// ("" when the page is empty).
-func (r *run) pageAt(ctx context.Context, at blockStart, version bool) (*scim.Page, string, error) {
-	t, err := r.pageText(ctx, at, version)
+// pageAt reads the page and what else is asked.
+func (r *run) pageAt(ctx context.Context, at blockStart, ask asked) (*scim.Page, told, error) {
+	t, err := r.pageText(ctx, at, ask)
 	if err != nil {
-		return nil, "", err
+		return nil, told{}, err
 	}
 	rows, err := r.db.reader(ctx).QueryContext(ctx, t.String(), t.args...)
 	if err != nil {
-		return nil, "", r.db.sqlError(ctx, "query "+r.names(), err)
+		return nil, told{}, r.db.sqlError(ctx, "query "+r.names(), err)
 	}
 	defer rows.Close()
 	page := &scim.Page{Total: -1}
-	seen, err := r.scan(rows, page, version)
+	seen, err := r.scan(rows, page, ask)
 	if err != nil {
-		return nil, "", r.db.sqlError(ctx, "query "+r.names(), err)
+		return nil, told{}, r.db.sqlError(ctx, "query "+r.names(), err)
 	}
 	if err := rows.Close(); err != nil {
-		return nil, "", r.db.sqlError(ctx, "query "+r.names(), err)
+		return nil, told{}, r.db.sqlError(ctx, "query "+r.names(), err)
 	}
 	return page, seen, r.finish(ctx, page)
 }
 
 // scan reads the rows, of which one more than the page was asked for.
-func (r *run) scan(rows *sql.Rows, page *scim.Page, version bool) (seen string, err error) {
+func (r *run) scan(rows *sql.Rows, page *scim.Page, ask asked) (seen told, err error) {
 	var rec scim.Record
 	var created, modified int64
 	var key sql.NullString
@@ -57,13 +66,16 @@ func (r *run) scan(rows *sql.Rows, page *scim.Page, version bool) (seen string, 
 	if r.sorted {
 		dest = append(dest, &key)
 	}
-	if version {
-		dest = append(dest, &seen)
+	if ask.version {
+		dest = append(dest, &seen.version)
+	}
+	if ask.total {
+		dest = append(dest, &seen.total)
 	}
 	for rows.Next() {
 		rec.Doc = nil // the last one belongs to its record
 		if err := rows.Scan(dest...); err != nil {
-			return "", err
+			return told{}, err
 		}
 		if len(page.Records) == r.Limit {
 			page.More = true
@@ -92,7 +104,7 @@ func (r *run) finish(ctx context.Context, page *scim.Page) error {
 	}
 	behind := *r
 	behind.Before, behind.After, behind.Limit = nil, &page.Keys[len(page.Keys)-1], 1
-	next, _, err := behind.pageAt(ctx, blockStart{}, false)
+	next, _, err := behind.pageAt(ctx, blockStart{}, asked{})
 	if err != nil {
 		return err
 	}
@@ -130,11 +142,7 @@ func (r *run) recordColumns() string {
 }
 
 // pageText writes the statement of a page.
-func (r *run) pageText(ctx context.Context, at blockStart, version bool) (*sqlText, error) {
-	extra := ""
-	if version {
-		extra = ", " + r.db.dialect.versionColumn()
-	}
+func (r *run) pageText(ctx context.Context, at blockStart, ask asked) (*sqlText, error) {
 	if len(r.sources) == 1 {
 		s := r.sources[0]
 		t := &sqlText{dialect: r.db.dialect}
@@ -143,13 +151,25 @@ func (r *run) pageText(ctx context.Context, at blockStart, version bool) (*sqlTe
 			return nil, err
 		}
 		if k := c.sortKey(s.Sort, r.sorted); k.expr == "" || k.column {
-			r.flatText(c, s, k, at, narrow, extra)
+			r.flatText(c, s, k, at, narrow, r.extra(t, ask))
 			return t, nil
 		}
 	}
 	// The operands of a key that did not serve must not stay behind.
 	t := &sqlText{dialect: r.db.dialect}
-	return t, r.nestedText(ctx, t, extra)
+	return t, r.nestedText(ctx, t, r.extra(t, ask))
+}
+
+// extra is the columns of what is asked.
+func (r *run) extra(t *sqlText, ask asked) string {
+	out := ""
+	if ask.version {
+		out += ", " + r.db.dialect.versionColumn()
+	}
+	if ask.total {
+		out += ", " + t.totalColumn(r.sources[0].Type.Name)
+	}
+	return out
 }
 
 // flatText reads documents in the order of an index.

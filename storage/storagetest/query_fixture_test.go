@@ -152,7 +152,14 @@ func databaseURL(tb testing.TB, dialect string) string {
 		tb.Fatalf("create schema: %v", err)
 	}
 	tb.Cleanup(func() {
-		if _, err := admin.ExecContext(context.Background(), "DROP SCHEMA "+name+" CASCADE"); err != nil {
+		// Autovacuum may hold a table of it and be chosen the winner of a deadlock.
+		_, err := admin.ExecContext(context.Background(), "DROP SCHEMA "+name+" CASCADE")
+		for range 5 {
+			if err != nil {
+				_, err = admin.ExecContext(context.Background(), "DROP SCHEMA "+name+" CASCADE")
+			}
+		}
+		if err != nil {
 			tb.Errorf("drop schema: %v", err)
 		}
 		_ = admin.Close()

@@ -471,7 +471,7 @@ func TestHotQueriesAreOneStatement(t *testing.T) {
 				mu.Unlock()
 				d.query(t, q)
 				mu.Lock()
-				if len(seen) != 1 || strings.Contains(seen[0], "count(") {
+				if len(seen) != 1 || c.text != "" && strings.Contains(seen[0], "count(") {
 					t.Errorf("%q took %d statements, want one without a count:\n%s", c.text, len(seen), strings.Join(seen, "\n"))
 				}
 				mu.Unlock()
