@@ -281,6 +281,40 @@ func TestRow114_Audit(t *testing.T) {
 	}
 }
 
+// What the trail of a group says about its members, enough to follow them.
+func TestRow114_MemberDetails(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, options{})
+	ids := people(s.client, 3)
+	g := s.group("trail", ids[0], ids[1]).id()
+	for _, ops := range [][3]any{
+		{"add", "members", memberList(ids[1], ids[2])}, {"remove", `members[value eq "` + ids[0] + `"]`, nil}, {"replace", "members", memberList(ids[0])},
+		{"add", "members", memberList(ids[1])}, {"remove", `members[display eq "p01"]`, nil}, {"remove", "members", nil},
+	} {
+		s.want(http.StatusNoContent, http.MethodPatch, "/Groups/"+g, patchOp(ops))
+	}
+	type line struct {
+		Members  []string `json:"members"`
+		Replaced bool     `json:"replaced"`
+		Changed  int      `json:"changed"`
+	}
+	want := []line{
+		{ids[:2], false, 2}, {ids[1:], false, 1}, {ids[:1], false, 1}, {ids[:1], true, 3}, {ids[1:2], false, 1}, {nil, false, 1}, {nil, true, 1},
+	}
+	got := []line{}
+	for _, e := range s.events(g)[1:] {
+		var l line
+		if err := json.Unmarshal(e.Detail, &l); err != nil {
+			t.Fatalf("detail of %s: %v", e.Name, err)
+		}
+		slices.Sort(l.Members)
+		got = append(got, l)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("details (-want +got):\n%s", diff)
+	}
+}
+
 // A refused or failed change leaves no event of success.
 func TestRow114_NoEventWithoutChange(t *testing.T) {
 	t.Parallel()

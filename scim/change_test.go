@@ -289,6 +289,17 @@ func TestDeactivateEndsLogins(t *testing.T) {
 			}
 		})
 	}
+	t.Run("Bulk", func(t *testing.T) {
+		id := s.user("ender-bulk").id()
+		ended = nil
+		s.want(http.StatusOK, http.MethodPost, "/Bulk", map[string]any{
+			"schemas":    []string{scim.BulkRequestURN},
+			"Operations": []any{map[string]any{"method": "PATCH", "path": "/Users/" + id, "data": patchOp([3]any{"replace", "active", "false"})}},
+		})
+		if !cmp.Equal(ended, []string{id}) {
+			t.Errorf("ended = %v, want [%s]", ended, id)
+		}
+	})
 	t.Run("failure_rolls_back", func(t *testing.T) {
 		id := s.user("ender-fail").id()
 		failure = errors.New("sessions are down, secret-marker")

@@ -31,12 +31,14 @@ type (
 	createdDetail struct {
 		After json.RawMessage `json:"after"`
 	}
-	// memberDetail is a change of members that asked for these ids. Changed
-	// counts those that really came or went.
+	// memberDetail is a change of members. Members are the ids that the request
+	// named; with Replaced they are all that is left, none included. Without
+	// both, the request named them by a filter. Changed counts those that
+	// really came or went.
 	memberDetail struct {
-		Members []string `json:"members,omitempty"`
-		All     bool     `json:"all,omitempty"` // the request named no ids
-		Changed int64    `json:"changed"`
+		Members  []string `json:"members,omitempty"`
+		Replaced bool     `json:"replaced,omitempty"`
+		Changed  int64    `json:"changed"`
 	}
 	// DeletedDetail is all that Restore needs of a deleted resource. The
 	// password hash is not kept: a restored user has no password.

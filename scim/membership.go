@@ -20,18 +20,18 @@ func (s *Service) applyMembers(ctx context.Context, c *change, op patch.MemberOp
 	switch op.Kind {
 	case patch.AddMembers:
 		n, err := s.cfg.Members.AddMembers(ctx, group, domain, members)
-		return c.membersChanged(n, err, audit.GroupMemberAdded, idsOf(members))
+		return c.membersChanged(n, err, audit.GroupMemberAdded, memberDetail{Members: idsOf(members)})
 	case patch.RemoveMembers:
 		ids := idsOf(members)
 		n, err := s.cfg.Members.RemoveMembers(ctx, group, domain, ids)
-		return c.membersChanged(n, err, audit.GroupMemberRemoved, ids)
+		return c.membersChanged(n, err, audit.GroupMemberRemoved, memberDetail{Members: ids})
 	case patch.RemoveMembersWhere:
 		if ids, ok := namedIDs(op.Where); ok {
 			n, err := s.cfg.Members.RemoveMembers(ctx, group, domain, ids)
-			return c.membersChanged(n, err, audit.GroupMemberRemoved, ids)
+			return c.membersChanged(n, err, audit.GroupMemberRemoved, memberDetail{Members: ids})
 		}
 		n, err := s.cfg.Members.RemoveMembersWhere(ctx, group, domain, op.Where)
-		return c.membersChanged(n, err, audit.GroupMemberRemoved, nil)
+		return c.membersChanged(n, err, audit.GroupMemberRemoved, memberDetail{})
 	case patch.ReplaceMembers:
 		return s.setMembers(ctx, c, members)
 	case patch.ClearMembers:
@@ -43,31 +43,33 @@ func (s *Service) applyMembers(ctx context.Context, c *change, op patch.MemberOp
 // setMembers makes the members exactly these.
 func (s *Service) setMembers(ctx context.Context, c *change, members []Member) error {
 	n, err := s.cfg.Members.SetMembers(ctx, c.old.ID, c.caller.Domain, members)
+	name := audit.GroupMemberAdded
 	if len(members) == 0 {
-		return c.membersChanged(n, err, audit.GroupMemberRemoved, nil)
+		name = audit.GroupMemberRemoved
 	}
-	return c.membersChanged(n, err, audit.GroupMemberAdded, idsOf(members))
+	return c.membersChanged(n, err, name, memberDetail{Members: idsOf(members), Replaced: true})
 }
 
 // membersChanged records what a member operation did.
-func (c *change) membersChanged(n int64, err error, name audit.Name, ids []string) error {
+func (c *change) membersChanged(n int64, err error, name audit.Name, detail memberDetail) error {
 	if err != nil || n == 0 {
 		return err
 	}
 	c.rows += n
-	e, err := memberEvent(c.caller, name, c.rt, c.old.ID, ids, n)
+	detail.Changed = n
+	e, err := memberEvent(c.caller, name, c.rt, c.old.ID, detail)
 	c.events = append(c.events, e)
 	return err
 }
 
 // memberEvent tells of members that came or went. A single member is the
 // subject, so that the trail of a user shows it.
-func memberEvent(caller Caller, name audit.Name, rt *schema.ResourceType, group string, ids []string, n int64) (audit.Event, error) {
+func memberEvent(caller Caller, name audit.Name, rt *schema.ResourceType, group string, detail memberDetail) (audit.Event, error) {
 	e := event(caller, name, rt, group)
-	if len(ids) == 1 {
-		e.Subject = audit.Party{ID: ids[0]}
+	if len(detail.Members) == 1 {
+		e.Subject = audit.Party{ID: detail.Members[0]}
 	}
-	return detailed(e, memberDetail{Members: ids, All: ids == nil, Changed: n})
+	return detailed(e, detail)
 }
 
 func idsOf(members []Member) []string {

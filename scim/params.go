@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"net/http"
 	"net/url"
@@ -146,7 +147,7 @@ func (q ListQuery) countFault() ErrorType {
 // the largest, since page sizes and positions are clamped anyway.
 func integer(text, name string, fault ErrorType) (int64, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
-	if ne, ok := err.(*strconv.NumError); ok && ne.Err == strconv.ErrRange { //nolint:errorlint // ParseInt documents this exact form
+	if errors.Is(err, strconv.ErrRange) {
 		if strings.HasPrefix(text, "-") {
 			return math.MinInt64, nil
 		}
