@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"time"
 )
 
@@ -16,6 +17,10 @@ const indexRetry = 30 * time.Second
 func (db *DB) indexInBackground() {
 	ctx := db.background
 	for {
+		// Most starts find nothing to build and should not write anything.
+		if pending, err := db.pendingIndexes(ctx); err == nil && !pending {
+			return
+		}
 		ran, err := db.exclusively(ctx, "value-indexes", indexLease, db.buildIndexes)
 		if ctx.Err() != nil || (ran && err == nil) {
 			return
@@ -31,4 +36,10 @@ func (db *DB) indexInBackground() {
 			return
 		}
 	}
+}
+
+// pendingIndexes reports whether a value index is not built yet.
+func (db *DB) pendingIndexes(ctx context.Context) (pending bool, err error) {
+	err = db.read.QueryRowContext(ctx, "SELECT count(*) > 0 FROM value_indexes WHERE state <> $1", indexBuilt).Scan(&pending)
+	return pending, db.sqlError(ctx, "read state of value indexes", err)
 }

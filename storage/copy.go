@@ -15,6 +15,7 @@ type copyTable struct {
 	order   string   // columns of the primary key
 	columns []string // in any order; see the marks below
 	derived bool     // may be filled in a new database; replaced by the copy
+	fresh   string   // condition for rows that a new database has; replaced by the copy
 }
 
 // Marks in front of a column name whose form differs between the databases.
@@ -40,7 +41,8 @@ func copyTables() []copyTable {
 			"created_at", "expires_at", "revoked_at", "last_used_at", "removals_allowed_until"}},
 		{name: "removals", order: "token_id, minute", columns: []string{"token_id", "minute", "n"}},
 		{name: "audit_events", order: "id", columns: []string{
-			"id", "time", "event", "outcome", "target_id", "subject_id", "actor_id", "body"}},
+			"id", "time", "event", "outcome", "target_id", "subject_id", "actor_id", "body"},
+			fresh: "event = 'key.created'"},
 		{name: "server_keys", order: "id", columns: []string{"id", "purpose", "kid", "sealed", "created_at", "state"}},
 		{name: "settings", order: "name", columns: []string{"name", "value"}, derived: true},
 	}
@@ -94,8 +96,8 @@ func (db *DB) beginCopy(ctx context.Context) error {
 		}
 		for _, t := range copyTables() {
 			if !unfinished && !t.derived {
-				if n, err := db.countRows(ctx, t.name); err != nil || n > 0 {
-					return errors.Join(err, fmt.Errorf("%w: table %s has %d rows", ErrNotEmpty, t.name, n))
+				if err := db.refuseRows(ctx, t); err != nil {
+					return err
 				}
 			}
 			if _, err := w.ExecContext(ctx, "DELETE FROM "+t.name); err != nil {
@@ -104,6 +106,23 @@ func (db *DB) beginCopy(ctx context.Context) error {
 		}
 		return db.setSetting(ctx, halfCopy, "since "+db.now().UTC().Format("2006-01-02T15:04:05Z"))
 	})
+}
+
+// refuseRows is ErrNotEmpty when a table of the target has rows that a new
+// database has not.
+func (db *DB) refuseRows(ctx context.Context, t copyTable) error {
+	rows := t.name
+	if t.fresh != "" {
+		rows += " WHERE NOT (" + t.fresh + ")"
+	}
+	n, err := db.countRows(ctx, rows)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		return fmt.Errorf("%w: table %s has %d rows", ErrNotEmpty, t.name, n)
+	}
+	return nil
 }
 
 // endCopy proves that every sealed value opens, repairs what is not data and

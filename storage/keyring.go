@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/storage/seal"
 )
 
@@ -120,9 +121,16 @@ func (db *DB) recordKey(ctx context.Context, kid string) error {
 		return fmt.Errorf("seal check value: %w", err)
 	}
 	// Another node may have been first: its check value stays.
-	_, err = w.ExecContext(ctx, `INSERT INTO keyring (kid, sealed, created_at, state) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (kid) DO UPDATE SET state = excluded.state`, kid, sealed, micros(db.now()), keyActive)
-	return db.sqlError(ctx, "record master key", err)
+	n, err := db.execCount(ctx, w, `INSERT INTO keyring (kid, sealed, created_at, state) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (kid) DO UPDATE SET state = excluded.state WHERE keyring.state <> excluded.state`,
+		kid, sealed, micros(db.now()), keyActive)
+	if err != nil {
+		return db.sqlError(ctx, "record master key", err)
+	}
+	if n == 0 {
+		return nil
+	}
+	return db.Append(ctx, keyEvent(audit.KeyCreated, kid, map[string]any{"purpose": "master"}))
 }
 
 // SealedRows returns how many sealed rows each master key has. A key without

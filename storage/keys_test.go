@@ -48,8 +48,8 @@ func TestServerKeyIsShared(t *testing.T) {
 			t.Errorf("two purposes share a key (%v)", err)
 		}
 		created, err := nodes[0].Events(t.Context(), audit.Filter{Name: audit.KeyCreated})
-		if err != nil || len(created) != 2 {
-			t.Errorf("%d events of created keys, %v, want 2", len(created), err)
+		if err != nil || len(created) != 3 {
+			t.Errorf("%d events of created keys, %v, want 3: the master key and two more", len(created), err)
 		}
 	})
 }
@@ -101,7 +101,7 @@ func TestKeyRotation(t *testing.T) {
 				t.Errorf("%s is not what it was before the rotation (%v)", purpose, err)
 			}
 		}
-		for name, want := range map[audit.Name]int{audit.SealReencrypted: 3, audit.KeyRetired: 1} {
+		for name, want := range map[audit.Name]int{audit.SealReencrypted: 3, audit.KeyRetired: 1, audit.KeyCreated: 9} {
 			list, err := db.Events(t.Context(), audit.Filter{Name: name})
 			if err != nil || len(list) != want {
 				t.Errorf("%d events %s, %v, want %d", len(list), name, err, want)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -244,6 +245,31 @@ func TestURLForms(t *testing.T) {
 		path = strings.NewReplacer("%3F", "?", "%20", " ").Replace(path)
 		if _, err := os.Stat(path); err != nil {
 			t.Errorf("%s: %v", form, err)
+		}
+	}
+}
+
+// TestMigrationsOnlyAdd: the version before keeps serving on the new schema
+// while nodes are replaced one by one.
+func TestMigrationsOnlyAdd(t *testing.T) {
+	t.Parallel()
+	adds := regexp.MustCompile(`^(CREATE (TABLE|INDEX|UNIQUE INDEX) |ALTER TABLE \w+ ADD COLUMN |INSERT INTO )`)
+	for _, dialect := range []string{"sqlite", "postgres"} {
+		files, err := filepath.Glob(filepath.Join("migrations", dialect, "*.sql"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("migrations of %s: %v, %v", dialect, files, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bare := regexp.MustCompile(`(?m)--.*$`).ReplaceAllString(string(text), "")
+			for statement := range strings.SplitSeq(bare, ";") {
+				if statement = strings.TrimSpace(statement); statement != "" && !adds.MatchString(statement) {
+					t.Errorf("%s does more than add: %.60s", file, statement)
+				}
+			}
 		}
 	}
 }

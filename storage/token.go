@@ -36,21 +36,29 @@ func (tokenRow) TableName() string { return "tokens" }
 
 // newTokenRow turns a token into its row. The columns of lists are never NULL.
 func newTokenRow(t *scim.Token) *tokenRow {
-	if t.Overrides == nil {
-		t.Overrides = map[string]string{}
+	scopes, overrides := t.Scopes, t.Overrides
+	if scopes == nil {
+		scopes = []string{}
 	}
-	if t.Scopes == nil {
-		t.Scopes = []string{}
+	if overrides == nil {
+		overrides = map[string]string{}
 	}
 	return &tokenRow{
-		ID: t.ID, Name: t.Name, Live: t.RevokedAt.IsZero(), Hash: t.Hash, Scopes: t.Scopes,
-		Profile: t.Profile, Overrides: t.Overrides, Domain: t.Domain, IgnorePasswords: t.IgnorePasswords,
+		ID: t.ID, Name: t.Name, Live: t.RevokedAt.IsZero(), Hash: t.Hash, Scopes: scopes,
+		Profile: t.Profile, Overrides: overrides, Domain: t.Domain, IgnorePasswords: t.IgnorePasswords,
 		CreatedAt: micros(t.CreatedAt), ExpiresAt: micros(t.ExpiresAt), RevokedAt: micros(t.RevokedAt),
 		LastUsedAt: micros(t.LastUsedAt), RemovalsAllowedUntil: micros(t.RemovalsAllowedUntil),
 	}
 }
 
+// token turns a row into the token; empty lists are nil.
 func (r *tokenRow) token() *scim.Token {
+	if len(r.Scopes) == 0 {
+		r.Scopes = nil
+	}
+	if len(r.Overrides) == 0 {
+		r.Overrides = nil
+	}
 	return &scim.Token{
 		ID: r.ID, Name: r.Name, Hash: r.Hash, Scopes: r.Scopes,
 		Profile: r.Profile, Overrides: r.Overrides, Domain: r.Domain, IgnorePasswords: r.IgnorePasswords,

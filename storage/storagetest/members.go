@@ -32,6 +32,8 @@ func Members(t *testing.T, o *Opener) {
 		{"row 23, TestGroupCycle: cycles end and direct wins", cycles},
 		{"row 102: ten thousand members in one call", manyMembers},
 		{"a deleted resource leaves its groups", deletedMember},
+		{"leaving names the groups that lost a member", leaving},
+		{"row 107: no group loses a member without being named", leaveRace},
 		{"parallel changes of one group lose nobody", parallelMembers},
 		{"changes need a transaction", needTransaction},
 	} {
@@ -388,4 +390,85 @@ func needTransaction(t *testing.T, o *Opener, db *storage.DB) {
 		t.Error("AddMembers outside InTx succeeded")
 	}
 	wantMembers(t, db, group)
+}
+
+func leaving(t *testing.T, o *Opener, db *storage.DB) {
+	ids := addUsers(t, o, db, "leaving", 2)
+	a, b, other := addGroup(t, o, db, "leaving a"), addGroup(t, o, db, "leaving b"), addGroup(t, o, db, "leaving other")
+	for group, members := range map[string][]string{a: ids, b: {a, ids[0]}, other: {ids[1]}} {
+		change(t, db, func(ctx context.Context) (int64, error) {
+			return db.AddMembers(ctx, group, "", asMembers(members...))
+		})
+	}
+	leave := func(id string) []string {
+		t.Helper()
+		var left []string
+		err := db.InTx(t.Context(), func(ctx context.Context) (err error) {
+			left, err = db.Leave(ctx, id)
+			return err
+		})
+		if err != nil {
+			t.Fatalf("Leave: %v", err)
+		}
+		slices.Sort(left)
+		return left
+	}
+	want := []string{a, b}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, leave(ids[0])); diff != "" {
+		t.Errorf("groups left (-want +got):\n%s", diff)
+	}
+	if left := leave(ids[0]); len(left) != 0 {
+		t.Errorf("second Leave = %v, want none", left)
+	}
+	wantMembers(t, db, a, ids[1])
+	wantMembers(t, db, b, a)
+	wantMembers(t, db, other, ids[1])
+}
+
+// leaveRace adds a user to groups while the user is deleted: every group that
+// had it for a moment must be named by Leave, or must never have got it.
+func leaveRace(t *testing.T, o *Opener, db *storage.DB) {
+	const n = 12
+	nodes := []*storage.DB{db, o.Open(t)}
+	user, id := o.Type(t, "User"), addUsers(t, o, db, "leave race", 1)[0]
+	groups, added := make([]string, n), make([]bool, n)
+	for i := range groups {
+		groups[i] = addGroup(t, o, db, fmt.Sprintf("leave race %d", i))
+	}
+	var left []string
+	var wg sync.WaitGroup
+	for i, group := range groups {
+		wg.Go(func() {
+			node := nodes[i%2]
+			err := node.InTx(context.Background(), func(ctx context.Context) error {
+				_, err := node.AddMembers(ctx, group, "", asMembers(id))
+				return err
+			})
+			if _, unknown := errors.AsType[*scim.UnknownMemberError](err); err != nil && !unknown {
+				t.Errorf("AddMembers: %v", err)
+			}
+			added[i] = err == nil
+		})
+	}
+	wg.Go(func() {
+		err := db.InTx(context.Background(), func(ctx context.Context) (err error) {
+			if left, err = db.Leave(ctx, id); err != nil {
+				return err
+			}
+			return db.Delete(ctx, user, id)
+		})
+		if err != nil {
+			t.Errorf("delete: %v", err)
+		}
+	})
+	wg.Wait()
+	for i, group := range groups {
+		if added[i] != slices.Contains(left, group) {
+			t.Errorf("group %d: member added %v, named by Leave %v", i, added[i], !added[i])
+		}
+	}
+	if rows := countRaw(t, o, "SELECT count(*) FROM members WHERE member_id = $1", id); rows != 0 {
+		t.Errorf("%d memberships of a deleted user remain", rows)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"net/url"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 
 	"github.com/sallyport-id/sallyport/schema"
@@ -123,9 +125,7 @@ func Postgres(tb testing.TB) *Opener {
 		tb.Fatalf("create schema: %v", err)
 	}
 	tb.Cleanup(func() {
-		if _, err := admin.ExecContext(context.Background(), "DROP SCHEMA "+name+" CASCADE"); err != nil {
-			tb.Errorf("drop schema: %v", err)
-		}
+		dropSchema(tb, admin, name)
 		_ = admin.Close()
 	})
 	query := place.Query()
@@ -135,6 +135,22 @@ func Postgres(tb testing.TB) *Opener {
 	o.Config.URL = place.String()
 	o.Config.MaxConns = 8
 	return o
+}
+
+// dropSchema tries again when PostgreSQL finds a deadlock: schemas that are
+// dropped at the same time lock the catalogue in each other's way.
+func dropSchema(tb testing.TB, admin *sql.DB, name string) {
+	tb.Helper()
+	var err error
+	for range 10 {
+		_, err = admin.ExecContext(context.Background(), "DROP SCHEMA "+name+" CASCADE")
+		if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "40P01" {
+			break
+		}
+	}
+	if err != nil {
+		tb.Errorf("drop schema: %v", err)
+	}
 }
 
 func newOpener(tb testing.TB) *Opener {
