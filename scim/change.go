@@ -58,7 +58,7 @@ func (s *Service) save(ctx context.Context, c *change) (*Record, error) {
 		}
 	}
 	rec := c.old.next(s.now())
-	rec.Doc, rec.Object = c.doc, c.after
+	rec.Doc, rec.Object, rec.Previous = c.doc, c.after, c.before
 	if err := s.cfg.Resources.Update(ctx, c.rt, rec); err != nil {
 		return nil, err
 	}

@@ -110,5 +110,6 @@ func (s *Service) touch(ctx context.Context, group string) error {
 	if next.Object, err = rt.Parse(rec.Doc); err != nil {
 		return err
 	}
+	next.Previous = next.Object
 	return s.cfg.Resources.Update(ctx, rt, next)
 }

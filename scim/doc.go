@@ -7,7 +7,7 @@
 // A request passes these steps, each in one place:
 //
 //	route (register.go) -> handle: media type, bearer token, rate, scope
-//	  -> decode (decode.go, params.go)
+//	  -> decode (handlers.go, params.go)
 //	  -> one operation of Service (create.go, get.go, list.go, …)
 //	  -> encode (reply.go), or WriteError (error.go)
 //
@@ -23,6 +23,11 @@
 //     derives from the groups; a change of membership changes the group's ETag.
 //   - If-Match compares weakly (RFC 9110 section 13.1.1 asks for a strong
 //     comparison, which the weak ETags of RFC 7644 section 3.14 never pass).
+//   - "active" is true whenever it is unassigned: left out of a POST, or taken
+//     away by a PATCH.
+//   - A password that is set counts as a change of the user, although no
+//     document shows it: the version and lastModified move.
+//   - The audit record of a deleted group holds its document, not its members.
 //   - PUT keeps password, active and the second-factor extension when they are
 //     left out, so that a client that does not know them cannot undo them.
 //   - Discovery (RFC 7644 section 4) answers a bad token as it answers none,

@@ -46,6 +46,52 @@ func FuzzMatchesTag(f *testing.F) {
 	})
 }
 
+// Row 73: any body either is a query or is refused with a sentence.
+func FuzzSearchQuery(f *testing.F) {
+	for _, body := range []string{
+		`{"schemas":["` + SearchURN + `"],"filter":"a pr","count":1,"startIndex":-2,"attributes":["a,b"],"sortOrder":"descending"}`,
+		`{"schemas":["` + SearchURN + `"],"cursor":"","count":"x"}`, `{}`, `{"attributes":[1]}`, `{"COUNT":1e9}`,
+	} {
+		f.Add(body, true)
+		f.Add(body, false)
+	}
+	profiles := Profiles()
+	f.Fuzz(func(t *testing.T, body string, loose bool) {
+		o, err := schema.Decode([]byte(body), schema.Limits{Depth: 32})
+		if err != nil {
+			return
+		}
+		p := profiles[ProfileRFC]
+		if loose {
+			p = profiles[ProfileCompat]
+		}
+		q, err := searchQuery(o, &p)
+		if e := AsError(err); err != nil && (e.Status != http.StatusBadRequest || e.Detail == "" || e.Type == "") {
+			t.Errorf("searchQuery(%s) = %v", body, err)
+		}
+		for _, name := range append(q.Attributes, q.Excluded...) {
+			if name == "" || strings.Contains(name, ",") {
+				t.Errorf("searchQuery(%s) names %q", body, name)
+			}
+		}
+	})
+}
+
+// Row 45: tidying never makes a path relative.
+func FuzzTidy(f *testing.F) {
+	for _, path := range []string{"/scim/v2/Users/", "/scim/v2/aadOptscim062020/Users.scim", "/", "/.scim", "//", "/a.scim.scim/"} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		if !strings.HasPrefix(path, Root) {
+			return
+		}
+		if got := tidy(path); !strings.HasPrefix(got, "/") {
+			t.Errorf("tidy(%q) = %q", path, got)
+		}
+	})
+}
+
 // Row 56: whole numbers only, and too large is as good as the largest.
 func TestRow56_Integers(t *testing.T) {
 	t.Parallel()

@@ -49,6 +49,10 @@ type Record struct {
 	Doc []byte
 	// Object is what Doc encodes. Writers must set it; readers leave it nil.
 	Object schema.Object
+	// Previous may be set for Update by a writer that has read the resource in
+	// the same transaction: what the stored document held. Update then need not
+	// read it again.
+	Previous schema.Object
 	// HasGroups is set by Get and Query when a User is a direct member of a
 	// group, found in the same statement, so that a user without groups costs
 	// no second query. False for other types, which show no groups: reading a

@@ -152,16 +152,9 @@ func (db *DB) Update(ctx context.Context, rt *schema.ResourceType, r *scim.Recor
 	if db.transactionOf(ctx) == nil {
 		return db.InTx(ctx, func(ctx context.Context) error { return db.Update(ctx, rt, r) })
 	}
-	old, err := db.Get(ctx, rt, r.ID, "")
+	before, err := db.previous(ctx, rt, r)
 	if err != nil {
 		return err
-	}
-	if old.Version != r.Version-1 {
-		return scim.ErrVersion
-	}
-	before, err := rt.Parse(old.Doc)
-	if err != nil {
-		return fmt.Errorf("parse stored %s: %w", rt.Name, err)
 	}
 	u, err := db.uniqueKeys(rt, r)
 	if err != nil {
@@ -181,6 +174,26 @@ func (db *DB) Update(ctx context.Context, rt *schema.ResourceType, r *scim.Recor
 		return scim.ErrVersion
 	}
 	return db.writeValues(ctx, rt, before, r.Object, r.ID)
+}
+
+// previous is what the stored document of r holds, read anew unless the writer
+// has read it in this transaction.
+func (db *DB) previous(ctx context.Context, rt *schema.ResourceType, r *scim.Record) (schema.Object, error) {
+	if r.Previous != nil {
+		return r.Previous, nil
+	}
+	old, err := db.Get(ctx, rt, r.ID, "")
+	if err != nil {
+		return nil, err
+	}
+	if old.Version != r.Version-1 {
+		return nil, scim.ErrVersion
+	}
+	before, err := rt.Parse(old.Doc)
+	if err != nil {
+		return nil, fmt.Errorf("parse stored %s: %w", rt.Name, err)
+	}
+	return before, nil
 }
 
 func (db *DB) updateStatement() string { return db.dialect.pick(updateSQLite, updatePostgres) }
