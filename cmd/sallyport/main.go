@@ -38,6 +38,7 @@ type cli struct {
 	Backup  backupCmd  `cmd:"" help:"Copy the embedded database while it is in use."`
 	Migrate migrateCmd `cmd:"" help:"Move everything to another database."`
 	Key     keyCmd     `cmd:"" help:"Generate, list and rotate master keys."`
+	Bench   benchCmd   `cmd:"" help:"Measure what this machine carries."`
 	Version versionCmd `cmd:"" help:"Show the version."`
 }
 

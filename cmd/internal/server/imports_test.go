@@ -52,12 +52,15 @@ var importTable = map[string][]string{
 		"schema", "scim/filter", "storage/seal", "storage/migrations/…",
 	},
 	"storage/storagetest": {"…"},
+	// baseline is the SQL that bench compares the server with.
+	"storage/baseline": {},
 
 	"cmd/internal/config":     {},
 	"cmd/internal/server":     {"…"},
 	"cmd/internal/servertest": {"…"},
 	// transfer reads and writes files of resources through package scim.
 	"cmd/internal/transfer": {"schema", "scim", "scim/filter"},
+	"cmd/internal/bench":    {"cmd/internal/server", "schema", "scim/filter", "storage/baseline"},
 	"cmd/sallyport": {
 		"cmd/internal/…", "schema", "scim", "scim/…", "validation", "validation/…",
 		"authn", "authn/…", "oidc", "oidc/…",
