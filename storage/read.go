@@ -27,34 +27,59 @@ func (db *DB) inRead(ctx context.Context, fn func(ctx context.Context) error) er
 	if err != nil {
 		return db.sqlError(ctx, "begin read", err)
 	}
-	defer func() { _ = tx.Rollback() }()
-	var q querier = db.traced(tx)
-	if db.prepared != nil {
-		q = &readTx{tx: tx, pool: db.prepared, trace: db.cfg.Trace}
+	if db.prepared == nil {
+		defer func() { _ = tx.Rollback() }()
+		return fn(context.WithValue(ctx, readKey{db}, db.traced(tx)))
 	}
+	q := &readTx{tx: tx, pool: db.prepared, trace: db.cfg.Trace}
+	defer q.end(ctx)
 	return fn(context.WithValue(ctx, readKey{db}, q))
 }
 
 // readTx runs the cached statements of the reading pool in one transaction.
+//
+// A statement that is not cached yet runs unprepared: preparing it takes a
+// connection of the pool, and transactions that each hold one and wait for
+// another would wait for ever. It is prepared when the transaction has ended.
 type readTx struct {
-	tx    *sql.Tx
-	pool  *statements
-	trace func(string)
+	tx     *sql.Tx
+	pool   *statements
+	trace  func(string)
+	missed []string
+}
+
+// end gives the connection back and prepares what was missing.
+func (r *readTx) end(ctx context.Context) {
+	_ = r.tx.Rollback()
+	for _, query := range r.missed {
+		if st, err := r.pool.acquire(ctx, query); err == nil {
+			r.pool.release(st)
+		}
+	}
+}
+
+// cached returns the prepared form of a statement, or nil.
+func (r *readTx) cached(query string) *statement {
+	if r.trace != nil {
+		r.trace(query)
+	}
+	st := r.pool.lookUp(query)
+	if st == nil {
+		r.missed = append(r.missed, query)
+	}
+	return st
 }
 
 // ExecContext implements querier.
 func (r *readTx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return r.tx.ExecContext(ctx, query, args...)
+	return r.tx.ExecContext(ctx, questioned(query), args...)
 }
 
 // QueryContext implements querier.
 func (r *readTx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if r.trace != nil {
-		r.trace(query)
-	}
-	st, err := r.pool.acquire(ctx, query)
-	if err != nil {
-		return nil, err
+	st := r.cached(query)
+	if st == nil {
+		return r.tx.QueryContext(ctx, questioned(query), args...)
 	}
 	defer r.pool.release(st)
 	return r.tx.StmtContext(ctx, st.Stmt).QueryContext(ctx, args...)
@@ -62,13 +87,9 @@ func (r *readTx) QueryContext(ctx context.Context, query string, args ...any) (*
 
 // QueryRowContext implements querier.
 func (r *readTx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if r.trace != nil {
-		r.trace(query)
-	}
-	st, err := r.pool.acquire(ctx, query)
-	if err != nil {
-		// Running the text unprepared fails the same way, inside a *sql.Row.
-		return r.tx.QueryRowContext(ctx, query, args...)
+	st := r.cached(query)
+	if st == nil {
+		return r.tx.QueryRowContext(ctx, questioned(query), args...)
 	}
 	defer r.pool.release(st)
 	return r.tx.StmtContext(ctx, st.Stmt).QueryRowContext(ctx, args...)

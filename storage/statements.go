@@ -77,16 +77,25 @@ func (s *statements) QueryRowContext(ctx context.Context, query string, args ...
 	return st.Stmt.QueryRowContext(ctx, args...)
 }
 
-func (s *statements) acquire(ctx context.Context, query string) (*statement, error) {
+// questioned is a statement as SQLite understands its parameters.
+func questioned(query string) string { return numbered.ReplaceAllString(query, "?$1") }
+
+// lookUp returns a statement that is cached, or nil.
+func (s *statements) lookUp(query string) *statement {
 	s.mu.Lock()
-	if st := s.cached[query]; st != nil {
+	defer s.mu.Unlock()
+	st := s.cached[query]
+	if st != nil {
 		st.users++
-		s.mu.Unlock()
+	}
+	return st
+}
+
+func (s *statements) acquire(ctx context.Context, query string) (*statement, error) {
+	if st := s.lookUp(query); st != nil {
 		return st, nil
 	}
-	s.mu.Unlock()
-
-	prepared, err := s.PrepareContext(ctx, numbered.ReplaceAllString(query, "?$1"))
+	prepared, err := s.PrepareContext(ctx, questioned(query))
 	if err != nil {
 		return nil, err
 	}
