@@ -319,3 +319,31 @@ func TestStatementCacheForgets(t *testing.T) {
 		t.Errorf("%d statements are cached", n)
 	}
 }
+
+// TestReadTransactionNeedsOneConnection: preparing a statement inside a read
+// transaction must not wait for a second connection, or a pool full of such
+// transactions would wait for ever.
+func TestReadTransactionNeedsOneConnection(t *testing.T) {
+	t.Parallel()
+	db := storagetest.SQLite(t).Open(t, func(c *storage.Config) { c.ReadConns = 1 })
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range 20 {
+				err := db.InRead(context.Background(), func(ctx context.Context) error {
+					for range 2 {
+						want := w*100 + i
+						if got, err := db.ReadInt(ctx, fmt.Sprintf("SELECT %d", want)); err != nil || got != want {
+							return fmt.Errorf("SELECT %d = %d: %w", want, got, err)
+						}
+					}
+					return nil
+				})
+				if err != nil {
+					t.Errorf("InRead: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
