@@ -1,9 +1,7 @@
 package storage
 
 import (
-	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim/filter"
@@ -226,11 +224,11 @@ func (c *compiler) compareText(x string, t *filter.Test, strict bool) string {
 		if t.Key == "" {
 			return x + " IS NOT NULL"
 		}
-		n := utf8.RuneCountInString(t.Key)
+		key := c.param(t.Key)
 		if postgres {
-			cond = fmt.Sprintf("right(%s, %d) = %s", x, n, c.param(t.Key))
+			cond = "right(" + x + ", length(" + key + ")) = " + key
 		} else {
-			cond = fmt.Sprintf("substr(%s, -%d) = %s", x, n, c.param(t.Key))
+			cond = "substr(" + x + ", -length(" + key + ")) = " + key
 		}
 	default:
 		return sqlFalse
@@ -257,7 +255,8 @@ func (c *compiler) startsWith(x, prefix string) string {
 	case c.dialect == dialectPostgres:
 		return "starts_with(" + x + ", " + c.param(prefix) + ")"
 	default:
-		return fmt.Sprintf("substr(%s, 1, %d) = %s", x, utf8.RuneCountInString(prefix), c.param(prefix))
+		key := c.param(prefix)
+		return "substr(" + x + ", 1, length(" + key + ")) = " + key
 	}
 }
 
