@@ -242,10 +242,15 @@ func TestGroupPatchCost(t *testing.T) {
 		}
 		g := s.group(fmt.Sprintf("size %d", size), append(ids, other)...).id()
 		s.want(http.StatusNoContent, http.MethodPatch, "/Groups/"+g, patchOp([3]any{"add", "members", memberList(unused)})) // prepare
-		return s.trace.during(func() {
+		statements := s.trace.during(func() {
 			s.want(http.StatusNoContent, http.MethodPatch, "/Groups/"+g, patchOp([3]any{"add", "members", memberList(member)}))
 			s.want(http.StatusNoContent, http.MethodPatch, "/Groups/"+g, patchOp([3]any{"remove", `members[value eq "` + other + `"]`, nil}))
 			s.want(http.StatusNoContent, http.MethodPatch, "/Groups/"+g, patchOp([3]any{"remove", "members", memberList(member)}))
+		})
+		// Background work keeps its own time: last uses of tokens, leases, and
+		// the blocks that count the resources behind an id.
+		return slices.DeleteFunc(statements, func(text string) bool {
+			return slices.ContainsFunc([]string{"resource_blocks", "value_indexes", "leases", "tokens", "id >= ", "id > "}, func(mark string) bool { return strings.Contains(text, mark) })
 		})
 	}
 	small, large := cost(10), cost(20000-1)
