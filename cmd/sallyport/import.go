@@ -54,13 +54,13 @@ func (c *importCmd) Run(ctx context.Context, a *app) error {
 	}()
 	rejects := &lateFile{path: c.rejectsPath()}
 	return a.withOptions(ctx, server.Options{Bulk: true}, func(d *server.Directory) error {
-		service, done, err := d.Bulk(ctx)
+		bulk, err := d.Bulk(ctx)
 		if err != nil {
 			return err
 		}
-		defer done()
+		defer bulk.Close()
 		directory := parts(d)
-		directory.Service = service
+		directory.Service, directory.Resources = bulk.Service, bulk.Resources
 		caller := a.caller("import")
 		caller.Domain = c.Domain
 		counted := &countingReader{r: in}

@@ -108,14 +108,25 @@ func (b *bulkStore) commit(jobs []*bulkJob) {
 	}
 }
 
-// Bulk returns a Service for many changes at once, which share commits, and
-// what to call when they are done. The rules are those of Service.
-func (d *Directory) Bulk(ctx context.Context) (*scim.Service, func(), error) {
+// Bulk is a way into the directory for many changes at once, which share
+// commits. The rules are those of Directory.Service. Transactions of its two
+// parts nest in each other, and in no other part of the Directory.
+type Bulk struct {
+	Service   *scim.Service
+	Resources scim.ResourceStore
+	store     *bulkStore
+}
+
+// Bulk opens one. Close it when all changes are answered.
+func (d *Directory) Bulk(ctx context.Context) (*Bulk, error) {
 	store := newBulkStore(d.db)
 	service, err := d.newService(ctx, d.issuer, store)
 	if err != nil {
 		store.close()
-		return nil, nil, err
+		return nil, err
 	}
-	return service, store.close, nil
+	return &Bulk{Service: service, Resources: store, store: store}, nil
 }
+
+// Close waits for what is under way.
+func (b *Bulk) Close() { b.store.close() }

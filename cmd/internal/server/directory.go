@@ -28,9 +28,6 @@ const keyFileName = "master.key"
 // databaseName is the file of the embedded database in the data folder.
 const databaseName = "sallyport.db"
 
-// bulkCacheKiB is SQLite's page cache for an import.
-const bulkCacheKiB = 64 << 10
-
 // commandBase is the base of locations that commands show when no issuer is
 // configured.
 const commandBase = "http://127.0.0.1:8080"
@@ -139,13 +136,9 @@ func loadSchemas(cfg config.SCIM) (*schema.Registry, error) {
 }
 
 func (d *Directory) storageConfig(url string) storage.Config {
-	cache := 0 // the default
-	if d.bulk {
-		cache = bulkCacheKiB
-	}
 	return storage.Config{
-		WriteCacheKiB: cache,
-		URL:           url, DataDir: d.cfg.Data, Registry: d.Registry, Keys: d.ring, Logger: d.logger, Now: d.now,
+		Bulk: d.bulk,
+		URL:  url, DataDir: d.cfg.Data, Registry: d.Registry, Keys: d.ring, Logger: d.logger, Now: d.now,
 		Indexed: d.cfg.SCIM.Indexed, FreeGroupNames: !d.cfg.SCIM.UniqueGroupNames,
 		AcceptUnknownMembers: d.cfg.SCIM.AcceptUnknownMembers,
 		QueryTimeout:         d.cfg.SCIM.QueryTimeout, AuditRetention: d.cfg.Audit.Retention,
@@ -262,14 +255,15 @@ func loadRing(ctx context.Context, cfg config.Config) (*seal.Ring, error) {
 		}
 		return ring, nil
 	}
+	// Every node needs the same key, so a file of one machine will not do.
+	if !cfg.SQLite() {
+		return nil, errors.New("with PostgreSQL the master key must be given: set SALLYPORT_MASTER_KEY or SALLYPORT_MASTER_KEY_FILE " +
+			"(make a key with: sallyport key generate)")
+	}
 	path := keyFile(cfg)
 	ring, err := seal.LoadFile(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return ring, err
-	}
-	if !cfg.SQLite() {
-		return nil, errors.New("with PostgreSQL the master key must be given: set SALLYPORT_MASTER_KEY or SALLYPORT_MASTER_KEY_FILE " +
-			"(make a key with: sallyport key generate)")
 	}
 	// A new key for an old database could open nothing in it.
 	if _, err := os.Stat(filepath.Join(cfg.Data, databaseName)); cfg.DatabaseURL == "" && err == nil {

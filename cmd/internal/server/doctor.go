@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -112,7 +114,7 @@ func (r *report) disk(cfg config.Config) {
 	if !cfg.SQLite() {
 		return
 	}
-	free, err := freeBytes(cfg.Data)
+	free, err := freeBytes(existing(cfg.Data))
 	if err != nil {
 		r.add("disk", fmt.Errorf("data folder %s: %w", cfg.Data, cause(err)), "")
 		return
@@ -121,6 +123,19 @@ func (r *report) disk(cfg config.Config) {
 		err = fmt.Errorf("only %d MiB free for the data folder %s: make room", free>>20, cfg.Data)
 	}
 	r.add("disk", err, fmt.Sprintf("%d MiB free for the data folder %s", free>>20, cfg.Data))
+}
+
+// existing returns path, or the nearest folder above it that is there: the
+// data folder is made by the first start.
+func existing(path string) string {
+	path, err := filepath.Abs(path)
+	for err == nil {
+		if _, serr := os.Stat(path); serr == nil || filepath.Dir(path) == path {
+			break
+		}
+		path = filepath.Dir(path)
+	}
+	return path
 }
 
 func (r *report) certificate(cfg config.Config, now time.Time) {

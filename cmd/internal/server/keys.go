@@ -43,7 +43,7 @@ func (d *Directory) Keys(ctx context.Context) ([]Key, error) {
 // RotateKeyFile puts a new key first in the key file of the data folder. It
 // refuses when the keys come from elsewhere.
 func RotateKeyFile(cfg config.Config) error {
-	if cfg.MasterKey != "" || len(cfg.MasterKeyCommand) > 0 {
+	if cfg.MasterKey != "" || len(cfg.MasterKeyCommand) > 0 || !cfg.SQLite() {
 		return errors.New("the master keys do not come from the key file of the data folder: put the new key where they come from (see sallyport key rotate --help)")
 	}
 	path := keyFile(cfg)

@@ -257,9 +257,11 @@ func (rn *run) member(ctx context.Context, m any) (string, error) {
 		}
 	}
 	for _, rt := range types {
-		found, err := rn.lookUp(ctx, rt, value, value)
-		if found != "" || err != nil {
-			return found, err
+		for _, attr := range []string{"externalId", nameAttribute(rt)} {
+			rec, err := rn.equal(ctx, rt, attr, value)
+			if rec != nil || err != nil {
+				return idOf(rec), err
+			}
 		}
 	}
 	return "", nil

@@ -165,38 +165,58 @@ func (rn *run) find(ctx context.Context, it *item) (string, error) {
 	return rn.lookUp(ctx, it.typ, it.externalID, it.name)
 }
 
-// lookUp finds a resource by externalId, then by its name.
+// lookUp finds a resource by externalId, then by its name. One that has the
+// name but another externalId is somebody else.
 func (rn *run) lookUp(ctx context.Context, rt *schema.ResourceType, externalID, name string) (string, error) {
 	if externalID != "" {
-		if id, err := rn.equal(ctx, rt, "externalId", externalID); id != "" || err != nil {
-			return id, err
+		if rec, err := rn.equal(ctx, rt, "externalId", externalID); rec != nil || err != nil {
+			return idOf(rec), err
 		}
 	}
-	if attr := nameAttribute(rt); attr != "" && name != "" {
-		return rn.equal(ctx, rt, attr, name)
+	attr := nameAttribute(rt)
+	if attr == "" || name == "" {
+		return "", nil
 	}
-	return "", nil
+	rec, err := rn.equal(ctx, rt, attr, name)
+	if rec == nil || err != nil || externalID == "" {
+		return idOf(rec), err
+	}
+	there, err := rt.Parse(rec.Doc)
+	if err != nil {
+		return "", fmt.Errorf("read %s %s: %w", rt.Name, rec.ID, err)
+	}
+	if other, _ := there["externalId"].(string); other != "" && other != externalID {
+		return "", nil
+	}
+	return rec.ID, nil
 }
 
-// equal returns the id of the one resource whose attribute has the value.
-func (rn *run) equal(ctx context.Context, rt *schema.ResourceType, attr, value string) (string, error) {
+func idOf(rec *scim.Record) string {
+	if rec == nil {
+		return ""
+	}
+	return rec.ID
+}
+
+// equal returns the one resource whose attribute has the value, or nil.
+func (rn *run) equal(ctx context.Context, rt *schema.ResourceType, attr, value string) (*scim.Record, error) {
 	where, err := filter.Bind(&filter.Compare{
 		Path: filter.AttrPath{Name: attr}, Op: filter.Eq, Value: filter.Value{Kind: filter.String, Text: value},
 	}, rt, rn.caller.Profile.Policy)
 	if err != nil {
-		return "", fmt.Errorf("look up %s by %s: %w", rt.Name, attr, err)
+		return nil, fmt.Errorf("look up %s by %s: %w", rt.Name, attr, err)
 	}
 	page, err := rn.Resources.Query(ctx, scim.Query{
 		Sources: []scim.Source{{Type: rt, Where: where}}, Domain: rn.caller.Domain, Limit: 2,
 	})
 	if err != nil {
-		return "", fmt.Errorf("look up %s by %s: %w", rt.Name, attr, err)
+		return nil, fmt.Errorf("look up %s by %s: %w", rt.Name, attr, err)
 	}
 	switch len(page.Records) {
 	case 0:
-		return "", nil
+		return nil, nil
 	case 1:
-		return page.Records[0].ID, nil
+		return &page.Records[0], nil
 	}
-	return "", errAmbiguous
+	return nil, errAmbiguous
 }
