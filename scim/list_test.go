@@ -332,15 +332,19 @@ func TestRow76_OneCountPerQuery(t *testing.T) {
 	count := func(sql []string) int {
 		n := 0
 		for _, text := range sql {
-			if strings.Contains(strings.ToLower(text), "count(*)") {
+			// Background work counts other tables, and the tail of the blocks.
+			if strings.Contains(strings.ToLower(text), "count(*)") && strings.Contains(text, "resources r") {
 				n++
 			}
 		}
 		return n
 	}
-	s.trace.during(func() {
+	sql := s.trace.during(func() {
 		first = s.want(http.StatusOK, http.MethodGet, "/Users?cursor&count=2&filter=title+sw+%22t%22", nil)
 	})
+	if count(sql) != 1 {
+		t.Errorf("the first page counted %d times, want once:\n%s", count(sql), strings.Join(sql, "\n"))
+	}
 	next := s.trace.during(func() {
 		res := s.want(http.StatusOK, http.MethodGet, query("/Users", "cursor", first.str("nextCursor"), "filter", `title sw "t"`), nil)
 		if res.total(t) != 6 {
