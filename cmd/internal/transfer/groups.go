@@ -61,7 +61,7 @@ func (rn *run) groups(ctx context.Context) {
 	}
 	rn.each(ctx, func(ctx context.Context, it *item, h *habit) {
 		_, err := rn.upsert(ctx, it, h, rn.keeping)
-		rn.settle(it, err)
+		rn.settle(ctx, it, err)
 	})
 	if rn.DryRun || rn.err(ctx) != nil {
 		return
@@ -75,7 +75,7 @@ func (rn *run) groups(ctx context.Context) {
 		if err == nil && id != "" {
 			err = rn.fill(ctx, it, id)
 		}
-		rn.settle(it, err)
+		rn.settle(ctx, it, err)
 	})
 }
 

@@ -36,13 +36,13 @@ func (rn *run) write(ctx context.Context, it *item, h *habit) {
 		return
 	}
 	_, err := rn.upsert(ctx, it, h, rn.caller)
-	rn.settle(it, err)
+	rn.settle(ctx, it, err)
 }
 
 // settle reports a row's refusal, or ends the import when the fault is not
-// the row's.
-func (rn *run) settle(it *item, err error) {
-	if err == nil {
+// the row's. A row that the end of the import caught is neither.
+func (rn *run) settle(ctx context.Context, it *item, err error) {
+	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return
 	}
 	if e := scim.AsError(err); e.Status >= http.StatusInternalServerError && !errors.Is(err, errAmbiguous) {
