@@ -44,6 +44,23 @@ func copyTables() []copyTable {
 			"id", "time", "event", "outcome", "target_id", "subject_id", "actor_id", "body"},
 			fresh: "event = 'key.created'"},
 		{name: "server_keys", order: "id", columns: []string{"id", "purpose", "kid", "sealed", "created_at", "state"}},
+		{name: "state_keys", order: "id", columns: []string{
+			"id", "kid", "sealed", "state", "created_at", "changed_at", "minted"}},
+		{name: "challenges", order: "jti", columns: []string{
+			"jti", "sub", "kind", "path", "dest_hash", "attempts", "max_attempts",
+			"created_at", "expires_at", "superseded_at", "used_at"}},
+		{name: "totp_secrets", order: "user_id", columns: []string{
+			"user_id", "id", "kid", "sealed", "algorithm", "digits", "period", "last_step", "created_at"}},
+		{name: "user_security", order: "user_id", columns: []string{"user_id", "credential_epoch"}},
+		{name: "factor_epochs", order: "user_id, factor", columns: []string{"user_id", "factor", "epoch"}},
+		{name: "validations", order: "user_id, path", columns: []string{"user_id", "path", "value_hash", "validated_at"}},
+		{name: "send_counts", order: "name, key", columns: []string{"name", "key", "n", "started_at", "ends_at"}},
+		{name: "send_series", order: "key", columns: []string{"key", "n", "last_at", "previous_at", "ends_at"}},
+		{name: "send_outcomes", order: "jti", columns: []string{"jti", "prefix", "sent_at", "verified"}},
+		{name: "prefix_pauses", order: "prefix", columns: []string{"prefix", "until"}},
+		{name: "factor_failures", order: "user_id, factor", columns: []string{
+			"user_id", "factor", "n", "closed_until", "disabled", "last_at"}},
+		{name: "password_failures", order: "scope, key", columns: []string{"scope", "key", "n", "not_before", "last_at"}},
 		{name: "settings", order: "name", columns: []string{"name", "value"}, derived: true},
 	}
 }

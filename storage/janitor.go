@@ -14,6 +14,13 @@ const (
 	removalsKept = 2 * time.Hour       // the brake looks back one hour
 	tokensKept   = 30 * 24 * time.Hour // ended tokens stay listed that long
 	leasesKept   = 24 * time.Hour
+	// A challenge answers for a while after its end why it is over.
+	challengesKept = time.Hour
+	outcomesKept   = 24 * time.Hour
+	// Failures of somebody who has not tried for so long are forgotten, but for
+	// a factor that only an administrator or a recovery reopens.
+	failuresKept = 30 * 24 * time.Hour
+	bucketsKept  = 24 * time.Hour // of failed passwords by address
 )
 
 // sweepBatch bounds the rows that one transaction of the janitor removes, so
@@ -25,10 +32,12 @@ const janitorLease = 10 * time.Minute
 
 // Swept counts what one sweep removed.
 type Swept struct {
-	Removals int64 // counters of the mass-removal brake
-	Tokens   int64 // ended more than 30 days ago
-	Leases   int64
-	Events   int64 // audit events beyond the retention
+	Removals   int64 // counters of the mass-removal brake
+	Tokens     int64 // ended more than 30 days ago
+	Leases     int64
+	Challenges int64 // over for more than an hour
+	Limits     int64 // counters of sends and failures whose time is over
+	Events     int64 // audit events beyond the retention
 }
 
 // Sweep removes rows that are over, in small batches, until none is left or
@@ -36,19 +45,9 @@ type Swept struct {
 func (db *DB) Sweep(ctx context.Context) (Swept, error) {
 	now := db.now()
 	var s Swept
-	for _, rule := range []struct {
-		count *int64
-		query string
-		until int64
-	}{
-		{&s.Removals, `DELETE FROM removals WHERE (token_id, minute) IN
-			(SELECT token_id, minute FROM removals WHERE minute < $1 LIMIT $2)`, minuteOf(now.Add(-removalsKept))},
-		{&s.Tokens, `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens
-			WHERE (revoked_at <> 0 AND revoked_at < $1) OR (expires_at <> 0 AND expires_at < $1) LIMIT $2)`, micros(now.Add(-tokensKept))},
-		{&s.Leases, `DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE until < $1 LIMIT $2)`, micros(now.Add(-leasesKept))},
-	} {
+	for _, rule := range sweepRules(&s, now) {
 		n, err := db.sweepRows(ctx, rule.query, rule.until, nil)
-		*rule.count = n
+		*rule.count += n
 		if err != nil {
 			return s, err
 		}
@@ -59,6 +58,40 @@ func (db *DB) Sweep(ctx context.Context) (Swept, error) {
 	var err error
 	s.Events, err = db.pruneAudit(ctx, now.Add(-db.cfg.AuditRetention))
 	return s, err
+}
+
+// sweepRule is one kind of row that is over.
+type sweepRule struct {
+	count *int64
+	query string // $1 is until, $2 the size of a batch
+	until int64
+}
+
+func sweepRules(s *Swept, now time.Time) []sweepRule {
+	ago := func(d time.Duration) int64 { return micros(now.Add(-d)) }
+	return []sweepRule{
+		{&s.Removals, `DELETE FROM removals WHERE (token_id, minute) IN
+			(SELECT token_id, minute FROM removals WHERE minute < $1 LIMIT $2)`, minuteOf(now.Add(-removalsKept))},
+		{&s.Tokens, `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens
+			WHERE (revoked_at <> 0 AND revoked_at < $1) OR (expires_at <> 0 AND expires_at < $1) LIMIT $2)`, ago(tokensKept)},
+		{&s.Leases, `DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE until < $1 LIMIT $2)`, ago(leasesKept)},
+		{&s.Challenges, `DELETE FROM challenges WHERE jti IN
+			(SELECT jti FROM challenges WHERE expires_at < $1 LIMIT $2)`, ago(challengesKept)},
+		{&s.Limits, `DELETE FROM send_counts WHERE (name, key) IN
+			(SELECT name, key FROM send_counts WHERE ends_at <= $1 LIMIT $2)`, micros(now)},
+		{&s.Limits, `DELETE FROM send_series WHERE key IN
+			(SELECT key FROM send_series WHERE ends_at <= $1 LIMIT $2)`, micros(now)},
+		{&s.Limits, `DELETE FROM prefix_pauses WHERE prefix IN
+			(SELECT prefix FROM prefix_pauses WHERE until <= $1 LIMIT $2)`, micros(now)},
+		{&s.Limits, `DELETE FROM send_outcomes WHERE jti IN
+			(SELECT jti FROM send_outcomes WHERE sent_at < $1 LIMIT $2)`, ago(outcomesKept)},
+		{&s.Limits, `DELETE FROM factor_failures WHERE (user_id, factor) IN
+			(SELECT user_id, factor FROM factor_failures WHERE last_at < $1 AND disabled = 0 LIMIT $2)`, ago(failuresKept)},
+		{&s.Limits, `DELETE FROM password_failures WHERE (scope, key) IN
+			(SELECT scope, key FROM password_failures WHERE last_at < $1 AND scope = 'account' LIMIT $2)`, ago(failuresKept)},
+		{&s.Limits, `DELETE FROM password_failures WHERE (scope, key) IN
+			(SELECT scope, key FROM password_failures WHERE last_at < $1 AND scope = 'bucket' LIMIT $2)`, ago(bucketsKept)},
+	}
 }
 
 // pruneAudit removes audit events older than before. Each batch leaves an
@@ -107,7 +140,7 @@ func (db *DB) sweepRows(ctx context.Context, query string, until int64, after fu
 	}
 }
 
-// RunJanitor sweeps once every interval until ctx ends; of all nodes one does
+// RunJanitor sweeps, and moves the state keys on, once every interval until ctx ends; of all nodes one does
 // at a time.
 func (db *DB) RunJanitor(ctx context.Context, interval time.Duration) {
 	tick := time.NewTicker(interval)
@@ -122,8 +155,13 @@ func (db *DB) RunJanitor(ctx context.Context, interval time.Duration) {
 			swept, err := db.Sweep(ctx)
 			if swept != (Swept{}) {
 				db.log.InfoContext(ctx, "removed expired rows", "removals", swept.Removals,
-					"tokens", swept.Tokens, "leases", swept.Leases, "audit_events", swept.Events)
+					"tokens", swept.Tokens, "leases", swept.Leases, "challenges", swept.Challenges,
+					"limits", swept.Limits, "audit_events", swept.Events)
 			}
+			if err != nil {
+				return err
+			}
+			_, err = db.RotateStateKeys(ctx)
 			return err
 		})
 		if err != nil && ctx.Err() == nil {

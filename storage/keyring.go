@@ -19,6 +19,8 @@ type sealedColumn struct{ table, column, row, kid string }
 func sealedColumns() []sealedColumn {
 	return []sealedColumn{
 		{table: "server_keys", column: "sealed", row: "id", kid: "kid"},
+		{table: "state_keys", column: "sealed", row: "id", kid: "kid"},
+		{table: "totp_secrets", column: "sealed", row: "user_id", kid: "kid"},
 	}
 }
 

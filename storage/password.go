@@ -11,7 +11,9 @@ const (
 	deletePassword = "DELETE FROM passwords WHERE user_id = $1"
 )
 
-// SetPassword implements [scim.PasswordStore].
+// SetPassword implements [scim.PasswordStore]. It raises the credential epoch,
+// so that no enrolment that was begun under the earlier password can be
+// finished.
 func (db *DB) SetPassword(ctx context.Context, userID, hash string, at time.Time) error {
 	return db.InTx(ctx, func(ctx context.Context) error {
 		w, err := db.writer(ctx)
@@ -22,6 +24,9 @@ func (db *DB) SetPassword(ctx context.Context, userID, hash string, at time.Time
 			_, err = w.ExecContext(ctx, deletePassword, userID)
 		} else {
 			_, err = w.ExecContext(ctx, upsertPassword, userID, hash, micros(at))
+		}
+		if err == nil {
+			_, err = w.ExecContext(ctx, bumpCredential, userID)
 		}
 		return db.sqlError(ctx, "set password", err)
 	})

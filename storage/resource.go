@@ -242,7 +242,7 @@ func deleteStatements(rt *schema.ResourceType) []string {
 	case groupType:
 		out = append(out, "DELETE FROM members WHERE group_id = $1")
 	case userType:
-		out = append(out, "DELETE FROM passwords WHERE user_id = $1")
+		out = append(out, deleteUserRows()...)
 	}
 	return out
 }

@@ -25,6 +25,9 @@ const (
 	PurposeSeal = "sallyport/v1/seal/"
 	// PurposeCursor is for the positions in list cursors.
 	PurposeCursor = "sallyport/v1/cursor"
+	// PurposeThrottle is for what the counters of the limits are keyed on. It
+	// never rotates, or the counters would begin anew.
+	PurposeThrottle = "sallyport/v1/throttle"
 )
 
 // Errors of key rings. None of them repeats key material.
