@@ -61,6 +61,9 @@ func copyTables() []copyTable {
 		{name: "factor_failures", order: "user_id, factor", columns: []string{
 			"user_id", "factor", "n", "closed_until", "disabled", "last_at"}},
 		{name: "password_failures", order: "scope, key", columns: []string{"scope", "key", "n", "not_before", "last_at"}},
+		{name: "delivery_messages", order: "id", columns: []string{
+			"id", "provider", "provider_id", "channel", "country", "dest_hash", "created_at", "status"}},
+		{name: "inbox_messages", order: "id", columns: []string{"id", "kid", "sealed", "created_at", "expires_at"}},
 		{name: "settings", order: "name", columns: []string{"name", "value"}, derived: true},
 	}
 }

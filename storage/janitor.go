@@ -21,6 +21,8 @@ const (
 	// a factor that only an administrator or a recovery reopens.
 	failuresKept = 30 * 24 * time.Hour
 	bucketsKept  = 24 * time.Hour // of failed passwords by address
+	// What providers said of a message; also whether a number is a new one.
+	deliveriesKept = 30 * 24 * time.Hour
 )
 
 // sweepBatch bounds the rows that one transaction of the janitor removes, so
@@ -37,6 +39,7 @@ type Swept struct {
 	Leases     int64
 	Challenges int64 // over for more than an hour
 	Limits     int64 // counters of sends and failures whose time is over
+	Deliveries int64 // older than 30 days, and expired messages of the inbox
 	Events     int64 // audit events beyond the retention
 }
 
@@ -70,6 +73,10 @@ type sweepRule struct {
 func sweepRules(s *Swept, now time.Time) []sweepRule {
 	ago := func(d time.Duration) int64 { return micros(now.Add(-d)) }
 	return []sweepRule{
+		{&s.Deliveries, `DELETE FROM delivery_messages WHERE id IN
+			(SELECT id FROM delivery_messages WHERE created_at < $1 LIMIT $2)`, ago(deliveriesKept)},
+		{&s.Deliveries, `DELETE FROM inbox_messages WHERE id IN
+			(SELECT id FROM inbox_messages WHERE expires_at <= $1 LIMIT $2)`, ago(0)},
 		{&s.Removals, `DELETE FROM removals WHERE (token_id, minute) IN
 			(SELECT token_id, minute FROM removals WHERE minute < $1 LIMIT $2)`, minuteOf(now.Add(-removalsKept))},
 		{&s.Tokens, `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens
@@ -156,7 +163,7 @@ func (db *DB) RunJanitor(ctx context.Context, interval time.Duration) {
 			if swept != (Swept{}) {
 				db.log.InfoContext(ctx, "removed expired rows", "removals", swept.Removals,
 					"tokens", swept.Tokens, "leases", swept.Leases, "challenges", swept.Challenges,
-					"limits", swept.Limits, "audit_events", swept.Events)
+					"limits", swept.Limits, "deliveries", swept.Deliveries, "audit_events", swept.Events)
 			}
 			if err != nil {
 				return err

@@ -4,12 +4,13 @@
 // called), how a code looks, the templates and their languages, the rules for
 // texts that a client chooses, and what providers report about a message.
 // It knows neither users nor challenges nor limits: its caller counts sends
-// (validation/throttle) and keeps the challenge.
+// (validation/throttle, which also stops countries whose codes do not come
+// back) and keeps the challenge.
 //
-//	Message ─> Providers ─ country rules, conversion pause ─> SMTP gateway
-//	   code in clear,        templates, language            ├> Twilio Messages, Calls
+//	Message ─> Providers ─ country and number rules ─> SMTP gateway
+//	   code in clear,        templates, language           ├> Twilio Messages, Calls
 //	   only here                                            └> development inbox
-//	Twilio ─ signed call-back ─> StatusHandler ─> StatusStore ─> conversion alarm
+//	Twilio ─ signed call-back ─> StatusHandler ─> StatusStore
 //
 // A [Code] exists in clear in the message alone, and in the development inbox,
 // which takes the place of a channel that has no provider while the issuer is

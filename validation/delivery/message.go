@@ -74,8 +74,7 @@ func (t Text) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // Message is one code on its way to one destination.
 type Message struct {
 	// ID names the message in the records of deliveries: the jti of its
-	// challenge, so that [Providers.Verified] can say later that the code came
-	// back. Empty: a random one.
+	// challenge. Empty: a random one.
 	ID string
 	// Channel must be the provider's; empty takes it.
 	Channel Channel
@@ -108,8 +107,8 @@ type Receipt struct {
 }
 
 // Sender hands one message to a gateway and waits for its answer, 10 seconds
-// at most. Its errors wrap one of [ErrRefused], [ErrUnavailable],
-// [ErrUnknown], [ErrPaused]. It never retries.
+// at most. Its errors wrap one of [ErrRefused], [ErrUnavailable] or
+// [ErrUnknown]. It never retries.
 type Sender interface {
 	Send(ctx context.Context, m Message) (Receipt, error)
 }
@@ -123,25 +122,8 @@ var (
 	// ErrUnknown: the provider did not answer in time after it had the message;
 	// the person may receive it.
 	ErrUnknown = errors.New("delivery unknown")
-	// ErrPaused: too few codes to this country come back; sending there is
-	// paused. Errors that wrap it are [*PausedError].
-	ErrPaused = errors.New("country paused")
 	// ErrUnknownProvider: no provider has that name.
 	ErrUnknownProvider = errors.New("unknown messaging provider")
 	// ErrNoProvider: the channel has neither a provider nor the inbox.
 	ErrNoProvider = errors.New("no provider for this channel")
 )
-
-// PausedError says how long sending to a country is paused.
-type PausedError struct {
-	Prefix     string // calling code without "+"
-	RetryAfter time.Duration
-}
-
-// Error implements error.
-func (e *PausedError) Error() string {
-	return fmt.Sprintf("sending to +%s is paused for %s: too few codes come back", e.Prefix, e.RetryAfter)
-}
-
-// Unwrap lets errors.Is find ErrPaused.
-func (e *PausedError) Unwrap() error { return ErrPaused }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/authn/locale"
 )
 
@@ -64,12 +63,8 @@ type Config struct {
 	// Inbox takes the messages of channels without a provider; nil: nothing
 	// does. Only a server with a loopback issuer may set it.
 	Inbox InboxStore
-	// Status keeps the records of deliveries; nil keeps none, and then no
-	// country is ever paused.
-	Status     StatusStore
-	Conversion Conversion
-	// Audit takes abuse.conversion_alarm; required with Status.
-	Audit  audit.Log
+	// Status keeps the records of deliveries; nil keeps none.
+	Status StatusStore
 	Logger *slog.Logger     // nil discards
 	Now    func() time.Time // nil is the system's clock
 }
@@ -125,14 +120,10 @@ func New(cfg Config) (*Providers, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now //nolint:forbidigo // the one default of the clock
 	}
-	cfg.Conversion = cfg.Conversion.withDefaults()
 	p := &Providers{cfg: cfg, rules: map[Channel]Rules{}}
 	var faults []error
 	if cfg.Service == "" {
 		faults = append(faults, errors.New("the service has no name"))
-	}
-	if cfg.Status != nil && cfg.Audit == nil {
-		faults = append(faults, errors.New("records of deliveries without an audit log"))
 	}
 	var err error
 	if p.templates, err = loadTemplates(cfg.Service, locale.Choose(cfg.Language), cfg.Templates); err != nil {
@@ -285,15 +276,6 @@ func (p *Providers) HasInbox() bool {
 	return slices.ContainsFunc(p.list, func(pr *Provider) bool { return pr.Inbox })
 }
 
-// Verified records that the code of a message came back. It joins the
-// transaction of ctx. An unknown id is no error.
-func (p *Providers) Verified(ctx context.Context, id string) error {
-	if p.cfg.Status == nil {
-		return nil
-	}
-	return p.cfg.Status.RecordVerified(ctx, id)
-}
-
 // Check says whether codes may go to a normalised destination by this
 // provider: nil or [ErrRefused]. It asks nobody. The inbox takes every
 // country, but no number that nobody may be called at.
@@ -337,9 +319,6 @@ func (p *Provider) Send(ctx context.Context, m Message) (Receipt, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	if err := p.owner.judgeCountry(ctx, p, m.To); err != nil {
-		return Receipt{}, err
-	}
 	c, err := p.owner.templates.render(m)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)

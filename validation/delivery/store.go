@@ -9,14 +9,12 @@ import (
 // Status is what a provider last said about a message.
 type Status string
 
-// The statuses, in the order in which a message passes them; the last four
-// are final.
+// The statuses; the last three are final.
 const (
 	Sent        Status = "sent" // accepted by the provider
 	Delivered   Status = "delivered"
 	Undelivered Status = "undelivered"
 	Failed      Status = "failed"
-	Verified    Status = "verified" // its code came back
 )
 
 // Record is one message in the records of deliveries. It holds neither the
@@ -43,25 +41,12 @@ type StatusStore interface {
 	RecordSent(ctx context.Context, r Record) error
 	// RecordStatus changes the status of a message; ErrUnknownMessage if there
 	// is none. Call-backs arrive in any order and more than once: a final
-	// status is never replaced, but by Verified.
+	// status is never replaced.
 	RecordStatus(ctx context.Context, provider, providerID string, s Status) error
-	// RecordVerified marks the message with this ID as Verified; none is no
-	// error.
-	RecordVerified(ctx context.Context, id string) error
-	// Conversion counts the newest n telephone messages to a country that were
-	// sent from since on and before until: how many there are, at most n, and how
-	// many of them are Verified.
-	Conversion(ctx context.Context, country string, since, until time.Time, n int) (sent, verified int, err error)
-	// Pause returns the newest pause of a country; the zero time if there was none.
-	Pause(ctx context.Context, country string) (until time.Time, err error)
-	// StartPause pauses a country until a time, unless it is paused at now; it
-	// says whether this call began the pause, so that of several nodes one
-	// raises the alarm. It joins the transaction of ctx.
-	StartPause(ctx context.Context, country string, now, until time.Time) (bool, error)
 	// FirstSend says whether no message to this destination is in the records.
 	FirstSend(ctx context.Context, destHash []byte) (bool, error)
-	// InTx runs fn in one transaction.
-	InTx(ctx context.Context, fn func(ctx context.Context) error) error
+	// Statuses counts the messages since a time by provider and status.
+	Statuses(ctx context.Context, since time.Time) (map[string]map[Status]int64, error)
 }
 
 // InboxMessage is what would have been mailed, texted or spoken.

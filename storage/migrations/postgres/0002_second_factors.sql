@@ -118,3 +118,29 @@ CREATE TABLE password_failures (
   PRIMARY KEY (scope, key)
 );
 CREATE INDEX password_failures_last ON password_failures (last_at);
+
+-- Deliveries: what providers said about messages. Neither address nor code.
+CREATE TABLE delivery_messages (
+  id          TEXT COLLATE "C" PRIMARY KEY,
+  provider    TEXT COLLATE "C" NOT NULL,
+  provider_id TEXT COLLATE "C" NOT NULL,
+  channel     TEXT COLLATE "C" NOT NULL,
+  country     TEXT COLLATE "C" NOT NULL,
+  dest_hash   BYTEA,
+  created_at  BIGINT NOT NULL,
+  status      TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX delivery_messages_provider ON delivery_messages (provider, provider_id);
+CREATE INDEX delivery_messages_dest ON delivery_messages (dest_hash);
+CREATE INDEX delivery_messages_created ON delivery_messages (created_at);
+
+-- The development inbox: sealed messages, at most 200, until their code expires.
+CREATE TABLE inbox_messages (
+  id         TEXT COLLATE "C" PRIMARY KEY,
+  kid        TEXT COLLATE "C" NOT NULL,
+  sealed     BYTEA NOT NULL,
+  created_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL
+);
+CREATE INDEX inbox_messages_kid ON inbox_messages (kid);
+CREATE INDEX inbox_messages_expires ON inbox_messages (expires_at);

@@ -118,3 +118,29 @@ CREATE TABLE password_failures (
   PRIMARY KEY (scope, key)
 ) WITHOUT ROWID;
 CREATE INDEX password_failures_last ON password_failures (last_at);
+
+-- Deliveries: what providers said about messages. Neither address nor code.
+CREATE TABLE delivery_messages (
+  id          TEXT PRIMARY KEY,
+  provider    TEXT NOT NULL,
+  provider_id TEXT NOT NULL,
+  channel     TEXT NOT NULL,
+  country     TEXT NOT NULL,
+  dest_hash   BLOB,
+  created_at  INTEGER NOT NULL,
+  status      TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX delivery_messages_provider ON delivery_messages (provider, provider_id);
+CREATE INDEX delivery_messages_dest ON delivery_messages (dest_hash);
+CREATE INDEX delivery_messages_created ON delivery_messages (created_at);
+
+-- The development inbox: sealed messages, at most 200, until their code expires.
+CREATE TABLE inbox_messages (
+  id         TEXT PRIMARY KEY,
+  kid        TEXT NOT NULL,
+  sealed     BLOB NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX inbox_messages_kid ON inbox_messages (kid);
+CREATE INDEX inbox_messages_expires ON inbox_messages (expires_at);
