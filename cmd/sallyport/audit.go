@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ type auditCmd struct {
 }
 
 // Help is shown by --help.
-func (auditCmd) Help() string {
+func (*auditCmd) Help() string {
 	return `Shows who did what to what, oldest first. With --json each event is one line with all its fields, the values before and after included.
 
 Examples:
@@ -146,9 +147,9 @@ func (c *auditCmd) past(ctx context.Context, a *app, d *server.Directory, f audi
 			return "", err
 		}
 		last := ""
-		for i := len(events) - 1; i >= 0; i-- {
-			last = events[i].ID
-			if err := a.printEvent(events[i]); err != nil {
+		for _, e := range slices.Backward(events) {
+			last = e.ID
+			if err := a.printEvent(e); err != nil {
 				return "", err
 			}
 		}

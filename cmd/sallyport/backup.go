@@ -11,7 +11,7 @@ type backupCmd struct {
 }
 
 // Help is shown by --help.
-func (backupCmd) Help() string {
+func (*backupCmd) Help() string {
 	return `Writes one consistent copy of the embedded database while servers run. The master key is not in it: keep a copy of master.key of the data folder elsewhere; a backup without it cannot be used.
 
 To restore: stop every server, put the file into the data folder as sallyport.db, remove sallyport.db-wal and sallyport.db-shm there, see that master.key is in place, and start.

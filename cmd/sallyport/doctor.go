@@ -11,7 +11,7 @@ import (
 type doctorCmd struct{}
 
 // Help is shown by --help.
-func (doctorCmd) Help() string {
+func (*doctorCmd) Help() string {
 	return `Each line says ok, or what to do. Exit code 1 when something is wrong.
 
 Examples:
@@ -23,7 +23,7 @@ Examples:
 var errUnwell = errors.New("something is wrong: see above")
 
 // Run checks.
-func (doctorCmd) Run(ctx context.Context, a *app) error {
+func (*doctorCmd) Run(ctx context.Context, a *app) error {
 	cfg, err := config.Load(config.Source{File: a.Config, Getenv: a.getenv, Flags: a.dataFlag()})
 	findings := server.Examine(ctx, cfg, err, server.Options{Logger: a.quiet()})
 	sick := false

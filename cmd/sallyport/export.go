@@ -18,7 +18,7 @@ type exportCmd struct {
 }
 
 // Help is shown by --help.
-func (exportCmd) Help() string {
+func (*exportCmd) Help() string {
 	return `Writes one SCIM resource a line, users first, with meta and the members of groups. Passwords and other secrets are not in it. Import reads it back.
 
 Examples:

@@ -17,7 +17,7 @@ type keyCmd struct {
 type keyGenerateCmd struct{}
 
 // Help is shown by --help.
-func (keyGenerateCmd) Help() string {
+func (*keyGenerateCmd) Help() string {
 	return `Prints a new key alone on standard output, for SALLYPORT_MASTER_KEY or a file named by SALLYPORT_MASTER_KEY_FILE. Nothing is changed.
 
 Examples:
@@ -25,17 +25,17 @@ Examples:
 }
 
 // Run prints a key.
-func (keyGenerateCmd) Run(a *app) error { return a.print("%s", server.NewMasterKey()) }
+func (*keyGenerateCmd) Run(a *app) error { return a.print("%s", server.NewMasterKey()) }
 
 type keyListCmd struct{}
 
 // Help is shown by --help.
-func (keyListCmd) Help() string {
+func (*keyListCmd) Help() string {
 	return "Examples:\n  sallyport key list\n  sallyport key status --json"
 }
 
 // Run lists the keys.
-func (keyListCmd) Run(ctx context.Context, a *app) error {
+func (*keyListCmd) Run(ctx context.Context, a *app) error {
 	return a.with(ctx, func(d *server.Directory) error {
 		keys, err := d.Keys(ctx)
 		if err != nil {
@@ -62,7 +62,7 @@ func (keyListCmd) Run(ctx context.Context, a *app) error {
 type keyRotateCmd struct{}
 
 // Help is shown by --help.
-func (keyRotateCmd) Help() string {
+func (*keyRotateCmd) Help() string {
 	return `With the key file of the data folder: puts a new key first in the file, keeps the old one behind it, and seals everything anew. Running servers go on; restart them soon so that they seal with the new key too. The old key may be removed from the file when "key list" shows no rows with it and every backup that needs it is gone.
 
 Where the key is given by SALLYPORT_MASTER_KEY or a command: put the new key (sallyport key generate) behind the old one on every server and restart them, then put it first and restart them, then run: sallyport key reseal
@@ -72,7 +72,7 @@ Examples:
 }
 
 // Run rotates.
-func (keyRotateCmd) Run(ctx context.Context, a *app) error {
+func (*keyRotateCmd) Run(ctx context.Context, a *app) error {
 	cfg, err := a.settings(nil)
 	if err != nil {
 		return err
@@ -86,12 +86,12 @@ func (keyRotateCmd) Run(ctx context.Context, a *app) error {
 type keyResealCmd struct{}
 
 // Help is shown by --help.
-func (keyResealCmd) Help() string {
+func (*keyResealCmd) Help() string {
 	return "Works in small steps, can be interrupted and run again.\n\nExamples:\n  sallyport key reseal"
 }
 
 // Run seals anew.
-func (keyResealCmd) Run(ctx context.Context, a *app) error { return a.reseal(ctx, "key reseal") }
+func (*keyResealCmd) Run(ctx context.Context, a *app) error { return a.reseal(ctx, "key reseal") }
 
 func (a *app) reseal(ctx context.Context, command string) error {
 	return a.with(ctx, func(d *server.Directory) error {

@@ -95,8 +95,7 @@ type usageError struct{ text string }
 func (e *usageError) Error() string { return e.text }
 
 func codeOf(err error) int {
-	var usage *usageError
-	if errors.As(err, &usage) {
+	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
 	}
 	return exitFailed

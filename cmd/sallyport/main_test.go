@@ -48,8 +48,12 @@ func TestEveryCommandHasHelpWithExamples(t *testing.T) {
 func TestUsageFaultsAreCode2(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{}, {"no-such-command"}, {"serve", "--no-such-flag"}, {"token", "create"},
-		{"token", "create", "--name", "x", "--expires", "soon"}, {"audit", "--since", "soon"},
+		{},
+		{"no-such-command"},
+		{"serve", "--no-such-flag"},
+		{"token", "create"},
+		{"token", "create", "--name", "x", "--expires", "soon"},
+		{"audit", "--since", "soon"},
 	} {
 		code, stdout, stderr := runMain(t, map[string]string{"SALLYPORT_DATA": t.TempDir()}, "", args...)
 		if code != exitUsage || stdout != "" || !strings.HasPrefix(stderr, "sallyport: ") {

@@ -11,7 +11,7 @@ type migrateCmd struct {
 }
 
 // Help is shown by --help.
-func (migrateCmd) Help() string {
+func (*migrateCmd) Help() string {
 	return `Copies users, groups, tokens, sealed secrets and the audit trail with their ids into an empty database and compares the counts. The database that is in use stays as it is. Stop the servers first: what they write meanwhile is not copied.
 
 Afterwards start the servers with SALLYPORT_DATABASE_URL set to the new database and with the same master key (SALLYPORT_MASTER_KEY_FILE=…/master.key).

@@ -17,7 +17,7 @@ type serveCmd struct {
 }
 
 // Help is shown by --help.
-func (serveCmd) Help() string {
+func (*serveCmd) Help() string {
 	return `Serves until it is interrupted, then finishes the requests under way. The first start makes the data folder, the master key and a provisioning token, and shows the token once.
 
 Without SALLYPORT_DATABASE_URL the data is in the embedded SQLite database of the data folder. With postgres://… any number of servers may share one database; SALLYPORT_MASTER_KEY must then be set, the same for all.
@@ -40,7 +40,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.Run(ctx), s.Close())
+	return errors.Join(s.Run(ctx), s.Close()) //nolint:contextcheck // undoes what was made, also when ctx has ended
 }
 
 func (c *serveCmd) flags() map[string]string {

@@ -30,7 +30,7 @@ type tokenCreateCmd struct {
 }
 
 // Help is shown by --help.
-func (tokenCreateCmd) Help() string {
+func (*tokenCreateCmd) Help() string {
 	return `Prints the token alone on standard output. It is not stored and cannot be shown again.
 
 Examples:
@@ -107,7 +107,7 @@ type tokenListCmd struct {
 }
 
 // Help is shown by --help.
-func (tokenListCmd) Help() string {
+func (*tokenListCmd) Help() string {
 	return "Examples:\n  sallyport token list\n  sallyport token list --all --json"
 }
 
@@ -154,7 +154,7 @@ type tokenRevokeCmd struct {
 }
 
 // Help is shown by --help.
-func (tokenRevokeCmd) Help() string {
+func (*tokenRevokeCmd) Help() string {
 	return "Every server refuses the token within a second.\n\nExamples:\n  sallyport token revoke entra"
 }
 
@@ -172,7 +172,7 @@ type tokenAllowRemovalsCmd struct {
 }
 
 // Help is shown by --help.
-func (tokenAllowRemovalsCmd) Help() string {
+func (*tokenAllowRemovalsCmd) Help() string {
 	return `A token that deactivates or deletes a large share of the users within an hour is held with 429, since this is more often a mistake than a wish. After looking into it, this command lifts the hold for a while.
 
 Examples:

@@ -36,7 +36,7 @@ type userCreateCmd struct {
 }
 
 // Help is shown by --help.
-func (userCreateCmd) Help() string {
+func (*userCreateCmd) Help() string {
 	return `Prints the id of the user; with --json the whole resource.
 
 Examples:
@@ -107,7 +107,7 @@ type userShowCmd struct {
 }
 
 // Help is shown by --help.
-func (userShowCmd) Help() string {
+func (*userShowCmd) Help() string {
 	return "Examples:\n  sallyport user show ann\n  sallyport user show ann --json"
 }
 
@@ -145,7 +145,7 @@ type userListCmd struct {
 }
 
 // Help is shown by --help.
-func (userListCmd) Help() string {
+func (*userListCmd) Help() string {
 	return `With --json each user is one line, the stored document.
 
 Examples:
@@ -162,34 +162,49 @@ func (c *userListCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return plain(err)
 		}
-		rows := [][]string{{"ID", "USER NAME", "NAME", "ACTIVE", "LAST MODIFIED"}}
-		err = transfer.EachPage(ctx, d.Resources, transfer.Selection{Type: rt, Where: where, Limit: c.Limit}, func(records []scim.Record) error {
-			for i := range records {
-				if a.JSON {
-					if err := a.print("%s", records[i].Doc); err != nil {
-						return err
-					}
-					continue
-				}
-				row, err := userRow(&records[i])
-				if err != nil {
-					return err
-				}
-				rows = append(rows, row)
-			}
-			if a.JSON {
-				return nil
-			}
-			// A page at a time: the list may be longer than memory.
-			err := a.table(rows)
-			rows = nil
-			return err
-		})
-		if err == nil && len(rows) > 0 && !a.JSON {
-			err = a.table(rows)
+		selection := transfer.Selection{Type: rt, Where: where, Limit: c.Limit}
+		if a.JSON {
+			return transfer.EachPage(ctx, d.Resources, selection, a.printDocuments)
 		}
-		return err
+		list := &userTable{a: a, rows: [][]string{{"ID", "USER NAME", "NAME", "ACTIVE", "LAST MODIFIED"}}}
+		if err := transfer.EachPage(ctx, d.Resources, selection, list.add); err != nil {
+			return err
+		}
+		return list.flush()
 	})
+}
+
+func (a *app) printDocuments(records []scim.Record) error {
+	for i := range records {
+		if err := a.print("%s", records[i].Doc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// userTable prints users a page at a time, since the list may be longer than
+// memory; the header stands over the first page.
+type userTable struct {
+	a    *app
+	rows [][]string
+}
+
+func (t *userTable) add(records []scim.Record) error {
+	for i := range records {
+		row, err := userRow(&records[i])
+		if err != nil {
+			return err
+		}
+		t.rows = append(t.rows, row)
+	}
+	return t.flush()
+}
+
+func (t *userTable) flush() error {
+	rows := t.rows
+	t.rows = nil
+	return t.a.table(rows)
 }
 
 func bind(text string, rt *schema.ResourceType, p schema.Policy) (filter.Predicate, error) {
@@ -236,7 +251,7 @@ type userDeleteCmd struct {
 }
 
 // Help is shown by --help.
-func (userDeleteCmd) Help() string {
+func (*userDeleteCmd) Help() string {
 	return "The user can be restored within 30 days.\n\nExamples:\n  sallyport user delete ann"
 }
 
@@ -263,7 +278,7 @@ type userRestoreCmd struct {
 }
 
 // Help is shown by --help.
-func (userRestoreCmd) Help() string {
+func (*userRestoreCmd) Help() string {
 	return "Brings back the user with the same id and groups, without a password.\n\nExamples:\n  sallyport user restore 01890a5d-ac96-774b-bcce-b302099a8057"
 }
 

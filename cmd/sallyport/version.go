@@ -9,10 +9,10 @@ import (
 type versionCmd struct{}
 
 // Help is shown by --help.
-func (versionCmd) Help() string { return "Examples:\n  sallyport version\n  sallyport version --json" }
+func (*versionCmd) Help() string { return "Examples:\n  sallyport version\n  sallyport version --json" }
 
 // Run shows the version.
-func (versionCmd) Run(a *app) error {
+func (*versionCmd) Run(a *app) error {
 	v := server.BuildVersion()
 	if a.JSON {
 		return a.printJSON(v)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -71,15 +72,15 @@ func (c *certificate) refresh() error {
 
 // look returns a text that changes when either file does.
 func (c *certificate) look() (string, error) {
-	var stamp string
+	var stamp strings.Builder
 	for _, name := range []string{c.certFile, c.keyFile} {
 		info, err := os.Stat(name)
 		if err != nil {
 			return "", err
 		}
-		stamp += fmt.Sprintf("%d/%d ", info.ModTime().UnixNano(), info.Size())
+		_, _ = fmt.Fprintf(&stamp, "%d/%d ", info.ModTime().UnixNano(), info.Size())
 	}
-	return stamp, nil
+	return stamp.String(), nil
 }
 
 func (c *certificate) read(stamp string) error {

@@ -91,6 +91,7 @@ func (d *Directory) assemble(ctx context.Context) error {
 	}
 	d.TokenList, d.Resources, d.Members, d.Audit, d.History = d.db, d.db, d.db, d.db, d.db
 	d.Tokens = scim.Tokens{Store: d.db, Tx: d.db, Audit: d.db, Now: d.now, Rand: rand.Reader}
+	//nolint:contextcheck // its goroutine lives until Close, not as long as ctx
 	d.auth, err = scim.NewTokenAuthenticator(scim.TokenAuthenticatorConfig{Store: d.db, Logger: d.logger, Now: d.now})
 	if err != nil {
 		return err

@@ -21,8 +21,7 @@ func (s *Server) errorHandler() echo.HTTPErrorHandler {
 			return
 		}
 		status := http.StatusInternalServerError
-		var he *echo.HTTPError
-		if errors.As(err, &he) {
+		if he, ok := errors.AsType[*echo.HTTPError](err); ok {
 			status = he.Code
 		}
 		text := http.StatusText(status) + "\nrequest " + c.Response().Header().Get(echo.HeaderXRequestID) + "\n"
@@ -37,12 +36,10 @@ func (s *Server) errorHandler() echo.HTTPErrorHandler {
 
 // reason strips the layers that repeat the address from a network error.
 func reason(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err
 	}
-	var sys *os.SyscallError
-	if errors.As(err, &sys) {
+	if sys, ok := errors.AsType[*os.SyscallError](err); ok {
 		err = sys.Err
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -29,8 +29,7 @@ func (s *Server) firstStart(ctx context.Context, notice io.Writer) error {
 	secret, _, err := s.dir.Tokens.Issue(ctx, scim.NewToken{
 		Name: firstTokenName, Profile: s.cfg.SCIM.DefaultProfile, By: audit.Party{Type: "command", Name: "serve"},
 	})
-	var taken *scim.ConflictError
-	if errors.As(err, &taken) {
+	if _, taken := errors.AsType[*scim.ConflictError](err); taken {
 		return nil
 	}
 	if err != nil {

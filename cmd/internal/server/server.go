@@ -87,7 +87,7 @@ func New(ctx context.Context, cfg config.Config, opts Options) (*Server, error) 
 	opts = opts.withDefaults()
 	s := &Server{cfg: cfg, logger: opts.Logger, now: opts.Now}
 	if err := s.assemble(ctx, opts); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(err, s.Close()) //nolint:contextcheck // undoes what was made, also when ctx has ended
 	}
 	return s, nil
 }
@@ -106,7 +106,7 @@ func (s *Server) assemble(ctx context.Context, opts Options) error {
 	if s.dir, err = open(ctx, s.cfg, s.issuer, opts); err != nil {
 		return err
 	}
-	handler, err := s.routes()
+	handler, err := s.routes() //nolint:contextcheck // handlers take the context of their request
 	if err != nil {
 		return err
 	}

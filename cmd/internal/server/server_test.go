@@ -311,7 +311,7 @@ func TestOpenTogether(t *testing.T) {
 func TestStartPage(t *testing.T) {
 	t.Parallel()
 	s := servertest.SQLite(t)
-	req, err := http.NewRequestWithContext(t.Context(), "GET", s.URL()+"/", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -492,7 +492,7 @@ func TestForwardingHeaders(t *testing.T) {
 			s := servertest.SQLite(t, configure(tt.proxies...))
 			token := s.Token(t, "compat")
 			address := "http://" + s.Addr().String()
-			req, err := http.NewRequestWithContext(t.Context(), "POST", address+"/scim/v2/Users", strings.NewReader(fmt.Sprintf(userBody, "ann")))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address+"/scim/v2/Users", strings.NewReader(fmt.Sprintf(userBody, "ann")))
 			if err != nil {
 				t.Fatal(err)
 			}

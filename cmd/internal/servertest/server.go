@@ -174,7 +174,7 @@ func (s *Server) Do(tb testing.TB, method, path, token, body string) Reply {
 // Send sends a request and reads the answer.
 func Send(tb testing.TB, client *http.Client, req *http.Request) Reply {
 	tb.Helper()
-	res, err := client.Do(req)
+	res, err := client.Do(req) //nolint:gosec // the test names the address
 	if err != nil {
 		tb.Fatalf("%s: %v", req.Method, err)
 	}

@@ -1,8 +1,8 @@
 // Package transfer moves users, groups and other resources between a file and
 // the directory: import of NDJSON and CSV, export as NDJSON.
 //
-//	lines ─> parse (parallel, in order) ─> upsert (parallel, one key always on
-//	one lane) ─> groups wait in a spool ─> groups without members ─> members
+//	lines ─> parse (parallel, in order) ─> upsert (parallel, rows that share a
+//	key in order) ─> groups wait in a spool ─> groups without members ─> members
 //
 // Every row goes through scim.Service, so that the rules, the audit trail and
 // the transactions are those of the protocol; on SQLite its writer gathers the

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -49,15 +50,7 @@ func (ex *Export) Run(ctx context.Context, w io.Writer) error {
 }
 
 func (ex *Export) wants(name string) bool {
-	if len(ex.Types) == 0 {
-		return true
-	}
-	for _, t := range ex.Types {
-		if t == name {
-			return true
-		}
-	}
-	return false
+	return len(ex.Types) == 0 || slices.Contains(ex.Types, name)
 }
 
 func (ex *Export) export(ctx context.Context, rt *schema.ResourceType, out *bufio.Writer) error {

@@ -60,8 +60,7 @@ func (rn *run) groups(ctx context.Context) {
 		return
 	}
 	rn.each(ctx, func(ctx context.Context, it *item, h *habit) {
-		_, err := rn.upsert(ctx, it, h, rn.keeping)
-		rn.settle(ctx, it, err)
+		rn.settle(ctx, it, rn.upsert(ctx, it, h, rn.keeping))
 	})
 	if rn.DryRun || rn.err(ctx) != nil {
 		return

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"runtime"
 	"sync"
@@ -94,7 +93,6 @@ type run struct {
 	parser   parser
 	caller   scim.Caller // for whole resources
 	keeping  scim.Caller // for groups whose members come later
-	inform   func(*item)
 	dropped  atomic.Int64
 	spoolMu  sync.Mutex
 	rejectMu sync.Mutex
@@ -178,8 +176,7 @@ func (rn *run) err(ctx context.Context) error {
 }
 
 // pass reads the source to its end. Chunks are parsed in parallel and handed
-// to the lanes in the order of the file; rows about one resource share a lane,
-// so that the last of them wins.
+// to the lanes in the order of the file.
 func (rn *run) pass(ctx context.Context, src source) {
 	type chunk struct {
 		rows []rawRow
@@ -246,38 +243,6 @@ func (rn *run) read(ctx context.Context, src source, emit func([]rawRow) bool) {
 			rn.fail(fmt.Errorf("read input: %w", err))
 			return
 		}
-	}
-}
-
-// lanes are the goroutines that write.
-type lanes struct {
-	queues []chan *item
-	seed   maphash.Seed
-}
-
-func (rn *run) lanes(ctx context.Context, wg *sync.WaitGroup, do func(context.Context, *item, *habit)) *lanes {
-	l := &lanes{queues: make([]chan *item, rn.Lanes), seed: maphash.MakeSeed()}
-	for i := range l.queues {
-		l.queues[i] = make(chan *item, laneDepth)
-		wg.Go(func() {
-			var h habit
-			for it := range l.queues[i] {
-				if ctx.Err() == nil {
-					do(ctx, it, &h)
-				}
-			}
-		})
-	}
-	return l
-}
-
-func (l *lanes) put(it *item) {
-	l.queues[maphash.String(l.seed, it.key())%uint64(len(l.queues))] <- it
-}
-
-func (l *lanes) close() {
-	for _, q := range l.queues {
-		close(q)
 	}
 }
 

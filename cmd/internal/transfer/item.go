@@ -30,15 +30,23 @@ type item struct {
 	id, externalID, name string // name: userName, displayName of a group
 }
 
-// key is what orders rows about the same resource among each other.
-func (it *item) key() string {
-	switch {
-	case it.externalID != "":
-		return it.externalID
-	case it.name != "":
-		return schema.Fold(it.name)
+// keys are what the row can be found by. Rows that share one are written in
+// the order of the file.
+func (it *item) keys() []string {
+	var keys []string
+	if it.err != nil {
+		return keys
 	}
-	return it.id
+	if it.id != "" {
+		keys = append(keys, "id "+it.id)
+	}
+	if it.externalID != "" {
+		keys = append(keys, it.typ.Name+" externalId "+it.externalID)
+	}
+	if it.name != "" {
+		keys = append(keys, it.typ.Name+" name "+schema.Fold(it.name))
+	}
+	return keys
 }
 
 // keptID is the id that a new resource gets: that of the row when it has the
@@ -116,30 +124,48 @@ func (p *parser) document(text []byte, it *item) error {
 // typeOf tells the resource type of a document: by meta.resourceType, by a
 // core schema in "schemas", else a User if it has a userName.
 func typeOf(o schema.Object, g *schema.Registry) (*schema.ResourceType, error) {
-	if key, ok := find(o, "meta"); ok {
-		if meta, ok := o[key].(schema.Object); ok {
-			if name := text(meta, "resourceType"); name != "" {
-				if rt := g.ByName(name); rt != nil {
-					return rt, nil
-				}
-				return nil, fmt.Errorf("meta.resourceType names no resource type: %q", name)
-			}
+	if name := statedType(o); name != "" {
+		if rt := g.ByName(name); rt != nil {
+			return rt, nil
 		}
+		return nil, fmt.Errorf("meta.resourceType names no resource type: %q", name)
 	}
-	if key, ok := find(o, "schemas"); ok {
-		urns, _ := o[key].([]any)
-		for _, urn := range urns {
-			for _, rt := range g.Types() {
-				if s, ok := urn.(string); ok && strings.EqualFold(s, rt.Schema.ID) {
-					return rt, nil
-				}
-			}
-		}
+	if rt := typeBySchemas(o, g); rt != nil {
+		return rt, nil
 	}
 	if text(o, "userName") != "" {
 		return g.ByName("User"), nil
 	}
 	return nil, errors.New("the row does not say what it is: give schemas, or meta.resourceType")
+}
+
+// statedType returns meta.resourceType, or "".
+func statedType(o schema.Object) string {
+	key, ok := find(o, "meta")
+	if !ok {
+		return ""
+	}
+	meta, _ := o[key].(schema.Object)
+	return text(meta, "resourceType")
+}
+
+// typeBySchemas returns the type whose core schema stands in "schemas", or
+// nil.
+func typeBySchemas(o schema.Object, g *schema.Registry) *schema.ResourceType {
+	key, ok := find(o, "schemas")
+	if !ok {
+		return nil
+	}
+	urns, _ := o[key].([]any)
+	for _, urn := range urns {
+		s, _ := urn.(string)
+		for _, rt := range g.Types() {
+			if strings.EqualFold(s, rt.Schema.ID) {
+				return rt
+			}
+		}
+	}
+	return nil
 }
 
 // identify takes from the body what finds the resource.

@@ -46,12 +46,12 @@ func newNDJSONSource(r io.Reader) *ndjsonSource {
 func (s *ndjsonSource) next() (rawRow, error) {
 	for {
 		s.line++
-		text, err := s.readLine()
-		if err != nil && !errors.Is(err, errLongLine) {
+		text, long, err := s.readLine()
+		if err != nil {
 			return rawRow{}, err
 		}
-		if err != nil {
-			return rawRow{line: s.line, err: err}, nil
+		if long {
+			return rawRow{line: s.line, err: errLongLine}, nil
 		}
 		if text = bytes.TrimSpace(text); len(text) > 0 {
 			return rawRow{line: s.line, json: text}, nil
@@ -60,10 +60,8 @@ func (s *ndjsonSource) next() (rawRow, error) {
 }
 
 // readLine returns the next line in memory of its own. A last line without a
-// line break counts. An overlong line is skipped to its end.
-func (s *ndjsonSource) readLine() ([]byte, error) {
-	var line []byte
-	long := false
+// line break counts. An overlong line is skipped to its end and says so.
+func (s *ndjsonSource) readLine() (line []byte, long bool, err error) {
 	for {
 		part, err := s.r.ReadSlice('\n')
 		if !long {
@@ -74,12 +72,9 @@ func (s *ndjsonSource) readLine() ([]byte, error) {
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case errors.Is(err, io.EOF) && len(line) > 0, err == nil:
-			if long {
-				return nil, errLongLine
-			}
-			return line, nil
+			return line, long, nil
 		default:
-			return nil, err
+			return nil, false, err
 		}
 	}
 }

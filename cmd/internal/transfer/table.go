@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/sallyport-id/sallyport/schema"
@@ -19,7 +20,7 @@ const memberSeparator = ";"
 // table is a CSV header, compiled: one column per attribute path.
 type table struct {
 	typ     *schema.ResourceType
-	columns []column
+	columns []*column
 }
 
 // column is one attribute path of the header.
@@ -55,15 +56,15 @@ func newTable(header []string, rt *schema.ResourceType, p schema.Policy) (*table
 	return t, errors.Join(faults...)
 }
 
-func (c column) key() string { return c.element + "|" + c.ref.String() }
+func (c *column) key() string { return c.element + "|" + c.ref.String() }
 
-func newColumn(path string, rt *schema.ResourceType, p schema.Policy) (column, error) {
+func newColumn(path string, rt *schema.ResourceType, p schema.Policy) (*column, error) {
 	if path == "" {
-		return column{}, errors.New("has no name")
+		return nil, errors.New("has no name")
 	}
 	parsed, err := filter.ParsePath(path, filter.Limits{})
 	if err != nil {
-		return column{}, err
+		return nil, err
 	}
 	sub := parsed.Sub
 	if parsed.Filter == nil {
@@ -73,13 +74,13 @@ func newColumn(path string, rt *schema.ResourceType, p schema.Policy) (column, e
 	}
 	ref, err := rt.Lookup(parsed.Attr.URN, parsed.Attr.Name, sub, p)
 	if err != nil {
-		return column{}, err
+		return nil, err
 	}
-	c := column{path: path, ref: ref}
+	c := &column{path: path, ref: ref}
 	if parsed.Filter != nil {
 		c.element = parsed.Filter.String()
 		if c.seed, err = seedOf(parsed.Filter); err != nil {
-			return column{}, err
+			return nil, err
 		}
 		if parsed.Sub == "" {
 			c.path += ".value"
@@ -122,9 +123,7 @@ func seedOf(e filter.Expr) (schema.Object, error) {
 			return nil, err
 		}
 		right, err := seedOf(e.Right)
-		for k, v := range right {
-			left[k] = v
-		}
+		maps.Copy(left, right)
 		return left, err
 	case *filter.Compare:
 		if e.Op != filter.Eq || e.Path.URN != "" || e.Path.Sub != "" {
@@ -170,7 +169,7 @@ func (t *table) read(fields []string, it *item) error {
 }
 
 // assign puts a field into the body and into the changes.
-func (t *table) assign(it *item, c column, field string, elements map[string]schema.Object) error {
+func (t *table) assign(it *item, c *column, field string, elements map[string]schema.Object) error {
 	if field == "" {
 		// A password is never taken away by an empty field: files seldom have
 		// the old ones.

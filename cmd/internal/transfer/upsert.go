@@ -35,8 +35,7 @@ func (rn *run) write(ctx context.Context, it *item, h *habit) {
 		}
 		return
 	}
-	_, err := rn.upsert(ctx, it, h, rn.caller)
-	rn.settle(ctx, it, err)
+	rn.settle(ctx, it, rn.upsert(ctx, it, h, rn.caller))
 }
 
 // settle reports a row's refusal, or ends the import when the fault is not
@@ -65,33 +64,32 @@ func reasonOf(err error) string {
 }
 
 // upsert creates the resource of a row, or brings the one that is there to
-// what the row says, and returns its id.
-func (rn *run) upsert(ctx context.Context, it *item, h *habit, caller scim.Caller) (string, error) {
+// what the row says.
+func (rn *run) upsert(ctx context.Context, it *item, h *habit, caller scim.Caller) error {
 	if h.existing {
 		id, err := rn.find(ctx, it)
 		if err != nil {
-			return "", err
+			return err
 		}
 		if id != "" {
-			return id, rn.change(ctx, it, id, caller)
+			return rn.change(ctx, it, id, caller)
 		}
 	}
-	id, err := rn.create(ctx, it, caller)
-	var taken *scim.ConflictError
-	if h.existing = errors.As(err, &taken); !h.existing {
-		return id, err
+	err := rn.create(ctx, it, caller)
+	if _, h.existing = errors.AsType[*scim.ConflictError](err); !h.existing {
+		return err
 	}
 	found, ferr := rn.find(ctx, it)
 	if ferr != nil {
-		return "", ferr
+		return ferr
 	}
 	if found == "" {
-		return "", err // the value belongs to a resource that the row does not name
+		return err // the value belongs to a resource that the row does not name
 	}
-	return found, rn.change(ctx, it, found, caller)
+	return rn.change(ctx, it, found, caller)
 }
 
-func (rn *run) create(ctx context.Context, it *item, caller scim.Caller) (string, error) {
+func (rn *run) create(ctx context.Context, it *item, caller scim.Caller) error {
 	body := it.body.Clone()
 	var res *scim.Resource
 	err := rn.attempt(ctx, func(ctx context.Context) error {
@@ -100,11 +98,11 @@ func (rn *run) create(ctx context.Context, it *item, caller scim.Caller) (string
 		return err
 	})
 	if err != nil {
-		return "", err
+		return err
 	}
 	rn.Progress.Created.Add(1)
 	rn.dropped.Add(int64(res.Dropped))
-	return res.ID, nil
+	return nil
 }
 
 func (rn *run) change(ctx context.Context, it *item, id string, caller scim.Caller) error {
