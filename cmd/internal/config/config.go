@@ -38,6 +38,8 @@ type Config struct {
 	Log   Log   `koanf:"log"`
 	Audit Audit `koanf:"audit"`
 	SCIM  SCIM  `koanf:"scim"`
+
+	Delivery Delivery `koanf:"delivery"`
 }
 
 // TLS names the certificate files. They are read again when they change.
@@ -145,5 +147,6 @@ func Default() Config {
 			},
 			Brake: Brake{Percent: 20, Minimum: 500, Window: time.Hour},
 		},
+		Delivery: defaultDelivery(),
 	}
 }

@@ -5,8 +5,9 @@
 //
 // Each setting has one key, written with dots in the file
 // ("scim.default_profile") and with underscores in the environment
-// (SALLYPORT_SCIM_DEFAULT_PROFILE). A secret may also be read from a file: key
-// "database_url_file", variable SALLYPORT_DATABASE_URL_FILE. Lists are
+// (SALLYPORT_SCIM_DEFAULT_PROFILE); a tag env gives a shorter variable
+// (SALLYPORT_SMTP_URL). A secret, and what has a tag file, may also be read
+// from a file: key "database_url_file", variable SALLYPORT_DATABASE_URL_FILE. Lists are
 // separated by commas in the environment. All faults are reported at once,
 // each with its key.
 //

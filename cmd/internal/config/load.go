@@ -47,8 +47,54 @@ func Load(src Source) (Config, error) {
 	return cfg, errors.Join(faults...)
 }
 
+// Origins says where the value of each key came from: "default", "file PATH",
+// "environment NAME" or "flag". What cannot be read counts as not there.
+func Origins(src Source) map[string]string {
+	cfg := Default()
+	getenv := src.Getenv
+	if getenv == nil {
+		getenv = func(string) string { return "" }
+	}
+	path := src.File
+	if path == "" {
+		path = getenv(EnvPrefix + "CONFIG")
+	}
+	k := koanf.New(".")
+	if path != "" && k.Load(file.Provider(path), yaml.Parser()) != nil {
+		k = koanf.New(".")
+	}
+	out := map[string]string{}
+	for _, s := range settings(&cfg) {
+		_, flag := src.Flags[s.key]
+		switch {
+		case flag:
+			out[s.key] = "flag"
+		case getenv(s.env) != "":
+			out[s.key] = "environment " + s.env
+		case s.byFile && getenv(s.env+"_FILE") != "":
+			out[s.key] = "environment " + s.env + "_FILE"
+		case k.Exists(s.key), s.byFile && k.Exists(s.key+"_file"):
+			out[s.key] = "file " + path
+		default:
+			out[s.key] = "default"
+		}
+	}
+	return out
+}
+
 // EnvName returns the environment variable of a key.
 func EnvName(key string) string {
+	cfg := Default()
+	for _, s := range settings(&cfg) {
+		if s.key == key {
+			return s.env
+		}
+	}
+	return variable(key)
+}
+
+// variable is the name that a setting without a shorter one has.
+func variable(key string) string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
@@ -74,7 +120,7 @@ func loadFile(path string, fields []setting) []error {
 		if k.Exists(s.key) {
 			faults = appendFault(faults, path+": "+s.key, s.set(k.Get(s.key)))
 		}
-		if fileKey := s.key + "_file"; s.secret() {
+		if fileKey := s.key + "_file"; s.byFile {
 			known[fileKey] = true
 			if name := k.String(fileKey); name != "" {
 				faults = appendFault(faults, path+": "+fileKey, s.setFromFile(name))
@@ -92,12 +138,12 @@ func loadFile(path string, fields []setting) []error {
 func loadEnv(getenv func(string) string, fields []setting) []error {
 	var faults []error
 	for _, s := range fields {
-		name := EnvName(s.key)
+		name := s.env
 		text := getenv(name)
 		if text != "" {
 			faults = appendFault(faults, name, s.set(text))
 		}
-		if !s.secret() {
+		if !s.byFile {
 			continue
 		}
 		path := getenv(name + "_FILE")

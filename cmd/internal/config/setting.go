@@ -3,7 +3,9 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,9 +13,11 @@ import (
 
 // setting is one field of a Config with its key.
 type setting struct {
-	key   string
-	value reflect.Value
-	sep   string // between the elements of a list in the environment
+	key    string
+	value  reflect.Value
+	sep    string // between the elements of a list in the environment
+	env    string // variable, when it is not the one of the key
+	byFile bool   // may be read from a file that another setting names
 }
 
 // settings lists the fields of cfg, those of nested structs included.
@@ -33,15 +37,21 @@ func appendSettings(out []setting, prefix string, v reflect.Value) []setting {
 		if sep == "" {
 			sep = ","
 		}
-		out = append(out, setting{key: key, value: v.Field(i), sep: sep})
+		s := setting{key: key, value: v.Field(i), sep: sep, env: variable(key)}
+		if short := tag.Get("env"); short != "" {
+			s.env = EnvPrefix + short
+		}
+		s.byFile = tag.Get("file") != "" || s.value.Type() == reflect.TypeFor[Secret]()
+		out = append(out, s)
 	}
 	return out
 }
 
-func (s setting) secret() bool { return s.value.Type() == reflect.TypeFor[Secret]() }
-
 // set assigns a value of a YAML file or the text of a variable or flag.
 func (s setting) set(raw any) error {
+	if providers, ok := s.value.Addr().Interface().(*[]Provider); ok {
+		return setProviders(providers, raw)
+	}
 	if s.value.Kind() == reflect.Slice {
 		return s.setList(raw)
 	}
@@ -159,4 +169,49 @@ func ParseDuration(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not a time such as 90s, 12h or 30d", text)
 	}
 	return d, nil
+}
+
+// setProviders reads a list of maps; each key of a map is checked as a setting
+// of the file is.
+func setProviders(into *[]Provider, raw any) error {
+	list, ok := raw.([]any)
+	if !ok {
+		return errors.New("wants a list of providers, in the configuration file")
+	}
+	var faults []error
+	out := make([]Provider, len(list))
+	for i, element := range list {
+		table, ok := element.(map[string]any)
+		if !ok {
+			faults = append(faults, fmt.Errorf("entry %d: wants a map of settings", i+1))
+			continue
+		}
+		faults = append(faults, setProvider(&out[i], table, fmt.Sprintf("entry %d", i+1))...)
+	}
+	*into = out
+	return errors.Join(faults...)
+}
+
+func setProvider(p *Provider, table map[string]any, where string) []error {
+	var faults []error
+	known := map[string]bool{}
+	for _, s := range appendSettings(nil, "", reflect.ValueOf(p).Elem()) {
+		known[s.key] = true
+		if raw, ok := table[s.key]; ok {
+			faults = appendFault(faults, where+": "+s.key, s.set(raw))
+		}
+		if !s.byFile {
+			continue
+		}
+		known[s.key+"_file"] = true
+		if name, ok := table[s.key+"_file"].(string); ok && name != "" {
+			faults = appendFault(faults, where+": "+s.key+"_file", s.setFromFile(name))
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(table)) {
+		if !known[key] {
+			faults = append(faults, fmt.Errorf("%s: %s is not a setting of a provider", where, key))
+		}
+	}
+	return faults
 }

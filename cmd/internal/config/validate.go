@@ -26,6 +26,7 @@ func (c *Config) Validate() error {
 	c.validateAddresses(v)
 	c.validateFiles(v)
 	c.validateSCIM(v)
+	c.validateDelivery(v)
 	v.unless(c.ShutdownTimeout > 0, "shutdown_timeout", "must be more than 0")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
@@ -75,10 +76,20 @@ func (c *Config) validateSCIM(v *faults) {
 		key   string
 		value int
 	}{
-		{"body", l.Body}, {"group_body", l.GroupBody}, {"bulk_body", l.BulkBody}, {"bulk_operations", l.BulkOperations},
-		{"depth", l.Depth}, {"filter_length", l.FilterLength}, {"comparisons", l.Comparisons}, {"nesting", l.Nesting},
-		{"default_count", l.DefaultCount}, {"max_count", l.MaxCount}, {"patch_operations", l.PatchOperations},
-		{"member_values", l.MemberValues}, {"names", l.Names}, {"elements", l.Elements},
+		{"body", l.Body},
+		{"group_body", l.GroupBody},
+		{"bulk_body", l.BulkBody},
+		{"bulk_operations", l.BulkOperations},
+		{"depth", l.Depth},
+		{"filter_length", l.FilterLength},
+		{"comparisons", l.Comparisons},
+		{"nesting", l.Nesting},
+		{"default_count", l.DefaultCount},
+		{"max_count", l.MaxCount},
+		{"patch_operations", l.PatchOperations},
+		{"member_values", l.MemberValues},
+		{"names", l.Names},
+		{"elements", l.Elements},
 	} {
 		v.unless(n.value > 0, "scim.limits."+n.key, "must be more than 0")
 	}
