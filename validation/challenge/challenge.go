@@ -87,6 +87,8 @@ type Store interface {
 	// VoidAll is Void for all challenges of a user of these kinds, of every
 	// kind when none is named, and returns how many it ended.
 	VoidAll(ctx context.Context, subject string, kinds ...string) (int64, error)
+	// VoidPath is Void for the challenges of a user, kind and path.
+	VoidPath(ctx context.Context, subject, kind, path string) error
 	// Pending reports whether a challenge takes attempts at that time.
 	Pending(ctx context.Context, subject, kind, path string, now time.Time) (bool, error)
 }
