@@ -28,18 +28,19 @@ func main() {
 type cli struct {
 	globals
 
-	Serve   serveCmd   `cmd:"" help:"Serve SCIM."`
-	Token   tokenCmd   `cmd:"" help:"Make, list and revoke provisioning tokens."`
-	User    userCmd    `cmd:"" help:"Make, show, list, delete and restore users."`
-	Import  importCmd  `cmd:"" help:"Import users and groups from NDJSON or CSV."`
-	Export  exportCmd  `cmd:"" help:"Export users and groups as NDJSON."`
-	Audit   auditCmd   `cmd:"" help:"Show the audit trail."`
-	Doctor  doctorCmd  `cmd:"" help:"Check configuration, database, keys, clock and disk."`
-	Backup  backupCmd  `cmd:"" help:"Copy the embedded database while it is in use."`
-	Migrate migrateCmd `cmd:"" help:"Move everything to another database."`
-	Key     keyCmd     `cmd:"" help:"Generate, list and rotate master keys."`
-	Bench   benchCmd   `cmd:"" help:"Measure what this machine carries."`
-	Version versionCmd `cmd:"" help:"Show the version."`
+	Serve    serveCmd    `cmd:"" help:"Serve SCIM."`
+	Token    tokenCmd    `cmd:"" help:"Make, list and revoke provisioning tokens."`
+	User     userCmd     `cmd:"" help:"Make, show, list, delete and restore users."`
+	Import   importCmd   `cmd:"" help:"Import users and groups from NDJSON or CSV."`
+	Export   exportCmd   `cmd:"" help:"Export users and groups as NDJSON."`
+	Audit    auditCmd    `cmd:"" help:"Show the audit trail."`
+	Delivery deliveryCmd `cmd:"" help:"Test and list the ways in which codes reach people."`
+	Doctor   doctorCmd   `cmd:"" help:"Check configuration, database, keys, clock and disk."`
+	Backup   backupCmd   `cmd:"" help:"Copy the embedded database while it is in use."`
+	Migrate  migrateCmd  `cmd:"" help:"Move everything to another database."`
+	Key      keyCmd      `cmd:"" help:"Generate, list and rotate master keys."`
+	Bench    benchCmd    `cmd:"" help:"Measure what this machine carries."`
+	Version  versionCmd  `cmd:"" help:"Show the version."`
 }
 
 const description = `Sallyport keeps a directory of users and groups and serves it over SCIM 2.0.

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -63,12 +64,29 @@ func (p *InboxPage) Register(e *echo.Echo) {
 		return
 	}
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
-		e.Add(method, InboxPath, p.show)
-		e.Add(method, InboxPath+".json", p.json)
-		e.Add(method, InboxPath+".css", func(c echo.Context) error {
-			return c.Blob(http.StatusOK, "text/css; charset=utf-8", []byte(inboxCSS))
-		})
+		e.Add(method, InboxPath, local(p.show))
+		e.Add(method, InboxPath+".json", local(p.json))
+		e.Add(method, InboxPath+".css", local(p.style))
 	}
+}
+
+// local hides the inbox from a request by another name: a page of a stranger
+// whose name was pointed at this machine must not read the codes.
+func local(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		host := c.Request().Host
+		if bare, _, err := net.SplitHostPort(host); err == nil {
+			host = bare
+		}
+		if !Loopback(host) {
+			return echo.ErrNotFound
+		}
+		return next(c)
+	}
+}
+
+func (p *InboxPage) style(c echo.Context) error {
+	return c.Blob(http.StatusOK, "text/css; charset=utf-8", []byte(inboxCSS))
 }
 
 // inboxItem is a message as the page shows it.

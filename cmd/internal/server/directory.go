@@ -20,6 +20,7 @@ import (
 	"github.com/sallyport-id/sallyport/scim/filter"
 	"github.com/sallyport-id/sallyport/storage"
 	"github.com/sallyport-id/sallyport/storage/seal"
+	"github.com/sallyport-id/sallyport/validation/delivery"
 )
 
 // keyFileName is the file of the master keys in the data folder.
@@ -43,6 +44,8 @@ type Directory struct {
 	Members   scim.MemberStore
 	Audit     audit.Log
 	History   audit.Reader
+	// Delivery sends one-time codes.
+	Delivery *delivery.Providers
 
 	cfg    config.Config
 	issuer string
@@ -94,6 +97,9 @@ func (d *Directory) assemble(ctx context.Context) error {
 	//nolint:contextcheck // its goroutine lives until Close, not as long as ctx
 	d.auth, err = scim.NewTokenAuthenticator(scim.TokenAuthenticatorConfig{Store: d.db, Logger: d.logger, Now: d.now})
 	if err != nil {
+		return err
+	}
+	if d.Delivery, err = d.newDelivery(); err != nil {
 		return err
 	}
 	d.Service, err = d.newService(ctx, d.issuer, d.db)
@@ -203,8 +209,11 @@ func (d *Directory) Close() error {
 		if d.auth != nil {
 			d.auth.Close()
 		}
+		if d.Delivery != nil {
+			d.closed = d.Delivery.Close()
+		}
 		if d.db != nil {
-			d.closed = d.db.Close()
+			d.closed = errors.Join(d.closed, d.db.Close())
 		}
 	})
 	return d.closed

@@ -277,6 +277,9 @@ func (s *Server) routes() (http.Handler, error) {
 	}
 	e.Use(o.middleware)
 	s.publicRoutes(e)
+	if err := s.deliveryRoutes(e); err != nil {
+		return nil, err
+	}
 	s.dir.Service.Register(e)
 	return e, nil
 }
