@@ -262,6 +262,11 @@ func (d *decoder) number() (any, bool) {
 	return out, true
 }
 
+// IsNumber says whether all of s is a number of JSON (RFC 8259 section 6).
+func IsNumber(s string) bool {
+	return s != "" && numberLength(s) == len(s)
+}
+
 // numberLength returns the length of the JSON number that s begins with, or 0.
 func numberLength(s string) int {
 	i := 0

@@ -37,7 +37,7 @@ func (d *decoder) escaped(start, i int) (string, bool) {
 			b = append(b, c)
 			i++
 		default:
-			r, n := escape(d.text[i:])
+			r, n := Unescape(d.text[i:])
 			if n == 0 {
 				d.pos = i
 				return "", d.fail("invalid escape in a string")
@@ -50,9 +50,10 @@ func (d *decoder) escaped(start, i int) (string, bool) {
 	return "", d.fail("string without end")
 }
 
-// escape decodes the escape that s begins with and returns its length, or 0 if
-// it is malformed, U+0000, or half a surrogate pair.
-func escape(s string) (rune, int) {
+// Unescape decodes the JSON escape (RFC 8259 section 7) that s begins with and
+// returns its length in bytes, or 0 if it is malformed, U+0000 (which no stored
+// string can hold), or half a surrogate pair.
+func Unescape(s string) (rune, int) {
 	if len(s) < 2 {
 		return 0, 0
 	}

@@ -18,7 +18,7 @@ const (
 // Equal numbers have equal keys, however they are written. Of a negative number
 // every digit is complemented and "~" ends it, so that more digits sort first.
 func numberKey(s string) (string, bool) {
-	if s == "" || numberLength(s) != len(s) {
+	if !IsNumber(s) {
 		return "", false
 	}
 	negative := s[0] == '-'

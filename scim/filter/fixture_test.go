@@ -183,18 +183,6 @@ func barbara() schema.Object {
 	}
 }
 
-// without returns a copy of o that lacks the named attributes.
-func without(o schema.Object, names ...string) schema.Object {
-	out := schema.Object{}
-	for k, v := range o {
-		out[k] = v
-	}
-	for _, n := range names {
-		delete(out, n)
-	}
-	return out
-}
-
 func device() schema.Object {
 	return schema.Object{
 		"id":     "0190a3f0-0000-7000-8000-000000000001",

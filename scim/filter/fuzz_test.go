@@ -1,6 +1,7 @@
 package filter_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -87,12 +88,9 @@ func bindBoth(t *testing.T, e, again filter.Expr, rt *schema.ResourceType, polic
 func checkFault(t *testing.T, text string, err error, codes ...schema.Code) {
 	t.Helper()
 	fault := asFault(t, text, err)
-	for _, c := range codes {
-		if fault.Code == c {
-			return
-		}
+	if !slices.Contains(codes, fault.Code) {
+		t.Fatalf("%q: code %s, want one of %v", text, fault.Code, codes)
 	}
-	t.Fatalf("%q: code %s, want one of %v", text, fault.Code, codes)
 }
 
 // FuzzPatchPath: no path panics, and what is read prints to text that reads as

@@ -2,9 +2,7 @@ package filter
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/sallyport-id/sallyport/schema"
@@ -122,7 +120,7 @@ func (s *scanner) escaped(open, start int, path AttrPath) (string, error) {
 			s.pos++
 			return b.String(), nil
 		case '\\':
-			r, size := unescape(s.text[s.pos:])
+			r, size := schema.Unescape(s.text[s.pos:])
 			if size == 0 {
 				return "", s.fault(s.pos, path, `The escape is not one of JSON (write \\ for a backslash)`)
 			}
@@ -134,93 +132,6 @@ func (s *scanner) escaped(open, start int, path AttrPath) (string, error) {
 		}
 	}
 	return "", s.fault(open, path, "The string is not closed by a double quote; it starts")
-}
-
-// unescape decodes one JSON escape and returns its length in bytes; 0 if it is
-// none, names U+0000 (which no stored string can hold) or half a surrogate pair.
-func unescape(s string) (rune, int) {
-	if len(s) < 2 {
-		return 0, 0
-	}
-	switch s[1] {
-	case '"', '\\', '/':
-		return rune(s[1]), 2
-	case 'b':
-		return '\b', 2
-	case 'f':
-		return '\f', 2
-	case 'n':
-		return '\n', 2
-	case 'r':
-		return '\r', 2
-	case 't':
-		return '\t', 2
-	case 'u':
-		return unescapeHex(s)
-	default:
-		return 0, 0
-	}
-}
-
-func unescapeHex(s string) (rune, int) {
-	r, ok := hexRune(s)
-	switch {
-	case !ok || r == 0:
-		return 0, 0
-	case !utf16.IsSurrogate(r):
-		return r, 6
-	}
-	low, ok := hexRune(s[6:])
-	if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
-		return 0, 0
-	}
-	return r, 12
-}
-
-// hexRune reads \uXXXX, hexadecimal digits of either case.
-func hexRune(s string) (rune, bool) {
-	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(s[2:6], 16, 16)
-	return rune(n), err == nil
-}
-
-// number says whether the word is a number of JSON (RFC 8259 section 6).
-func number(w string) bool {
-	w = strings.TrimPrefix(w, "-")
-	whole := digits(w)
-	if whole == 0 || whole > 1 && w[0] == '0' {
-		return false
-	}
-	w = w[whole:]
-	if strings.HasPrefix(w, ".") {
-		n := digits(w[1:])
-		if n == 0 {
-			return false
-		}
-		w = w[1+n:]
-	}
-	if w == "" {
-		return true
-	}
-	if w[0] != 'e' && w[0] != 'E' {
-		return false
-	}
-	w = w[1:]
-	if w != "" && (w[0] == '+' || w[0] == '-') {
-		w = w[1:]
-	}
-	return w != "" && digits(w) == len(w)
-}
-
-// digits returns the number of leading decimal digits.
-func digits(s string) int {
-	n := 0
-	for n < len(s) && '0' <= s[n] && s[n] <= '9' {
-		n++
-	}
-	return n
 }
 
 // attributeName says whether s is an attribute name: ATTRNAME of RFC 7643

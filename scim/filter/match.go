@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sallyport-id/sallyport/schema"
@@ -92,12 +93,7 @@ func (t *Test) onElements(v any) bool {
 	if !ok {
 		return t.onElement(v)
 	}
-	for _, element := range list {
-		if t.onElement(element) {
-			return true
-		}
-	}
-	return len(list) == 0 && t.onValue(nil)
+	return slices.ContainsFunc(list, t.onElement) || len(list) == 0 && t.onValue(nil)
 }
 
 // onElement evaluates the test on one element: its sub-attribute, or itself.
@@ -111,12 +107,7 @@ func (t *Test) onElement(element any) bool {
 	if !ok {
 		return t.onValue(v)
 	}
-	for _, item := range list {
-		if t.onValue(item) {
-			return true
-		}
-	}
-	return len(list) == 0 && t.onValue(nil)
+	return slices.ContainsFunc(list, t.onValue) || len(list) == 0 && t.onValue(nil)
 }
 
 // onValue evaluates the test on one value; nil is absent.

@@ -275,7 +275,7 @@ func (ps *parser) value(path AttrPath) (Value, error) {
 		return Value{Kind: Null}, nil
 	case w == "true", w == "false":
 		return Value{Kind: Bool, Text: w}, nil
-	case number(w):
+	case schema.IsNumber(w):
 		return Value{Kind: Number, Text: w}, nil
 	case (ps.unquoted || !ps.noTypeName && resourceTypeName(path)) && w[0] != '\'':
 		return Value{Kind: String, Text: w}, nil

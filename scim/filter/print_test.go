@@ -45,7 +45,7 @@ func genOperation() *rapid.Generator[filter.Compare] {
 			c.Value = filter.Value{Kind: filter.Number, Text: rapid.StringMatching(`-?(0|[1-9][0-9]{0,5})(\.[0-9]{1,3})?([eE][+-]?[0-9]{1,2})?`).Draw(t, "number")}
 		default:
 			c.Value = text(rapid.OneOf(rapid.StringMatching("[\\x01-\\x7f]{0,6}"), rapid.StringN(0, 6, -1)).
-				Filter(func(s string) bool { return validText(s) }).Draw(t, "string"))
+				Filter(validText).Draw(t, "string"))
 		}
 		return c
 	})

@@ -125,8 +125,15 @@ func genUser() *rapid.Generator[schema.Object] {
 
 var (
 	allPaths = []filter.AttrPath{
-		{Name: "id"}, {Name: "userName"}, {Name: "title"}, {Name: "active"}, {Name: "name", Sub: "givenName"},
-		{Name: "emails"}, {Name: "emails", Sub: "value"}, {Name: "emails", Sub: "type"}, {Name: "emails", Sub: "primary"},
+		{Name: "id"},
+		{Name: "userName"},
+		{Name: "title"},
+		{Name: "active"},
+		{Name: "name", Sub: "givenName"},
+		{Name: "emails"},
+		{Name: "emails", Sub: "value"},
+		{Name: "emails", Sub: "type"},
+		{Name: "emails", Sub: "primary"},
 	}
 	elementPaths = []filter.AttrPath{{Name: "value"}, {Name: "type"}, {Name: "primary"}}
 )
