@@ -86,10 +86,14 @@ func missingToken() *Error {
 
 // invalidToken refuses a token; unknown, expired and revoked look alike.
 func invalidToken() *Error {
-	return NewError(http.StatusUnauthorized, "", "The bearer token is expired or otherwise invalid.").
+	return NewError(http.StatusUnauthorized, "", "Access token is expired or otherwise invalid.").
 		WithHeader(echo.HeaderWWWAuthenticate,
-			challenge+`, error="invalid_token", error_description="The bearer token is expired or otherwise invalid."`)
+			challenge+`, error="invalid_token", error_description="Access token is expired or otherwise invalid."`)
 }
+
+// InvalidToken is the 401 for a token that is unknown, expired or revoked, or
+// whose session has ended.
+func InvalidToken() *Error { return invalidToken() }
 
 // isBearer reports whether s has the form of b64token (RFC 6750 section 2.1).
 func isBearer(s string) bool {

@@ -25,6 +25,15 @@ type Caller struct {
 	Domain string
 	// UserID is the user whose own token this is; "" for provisioning.
 	UserID string
+	// ClientID is the application that the token was issued to; "" for tokens
+	// made by a command, which stand for themselves. See Client.
+	ClientID string
+	// SessionID is the login session behind a user's token; "" without one. Its
+	// times are read where they matter and never carried here.
+	SessionID string
+	// PublicClient callers are applications that cannot keep a secret; what they
+	// send to third parties in a user's name is not theirs to word.
+	PublicClient bool
 	// IgnorePasswords drops "password" on write.
 	IgnorePasswords bool
 	// ActorType is the type of the actor in audit events: "token", "user" or
@@ -42,6 +51,15 @@ type Caller struct {
 // SCIM scope; ScopeWrite does not imply ScopeRead.
 func (c Caller) Has(scope string) bool {
 	return slices.Contains(c.Scopes, scope) || slices.Contains(c.Scopes, ScopeAdmin)
+}
+
+// Client is the id of the application that calls: the client, or the token that
+// a command made for one.
+func (c Caller) Client() string {
+	if c.ClientID != "" {
+		return c.ClientID
+	}
+	return c.TokenID
 }
 
 // Authenticator turns the bearer token of a request into its Caller.

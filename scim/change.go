@@ -20,6 +20,7 @@ type change struct {
 	rows   int64         // member rows that came or went
 	hash   *string       // of a new password; "" takes the password away
 	events []audit.Event // of the member changes
+	proved bool          // see Request.Proved
 }
 
 // begin reads and locks the resource and checks the preconditions.
@@ -35,7 +36,7 @@ func (s *Service) begin(ctx context.Context, caller Caller, rt *schema.ResourceT
 	if err != nil {
 		return nil, err
 	}
-	return &change{caller: caller, rt: rt, old: old, before: before}, nil
+	return &change{caller: caller, rt: rt, old: old, before: before, proved: req.Proved}, nil
 }
 
 // empty reports whether nothing would change: same canonical document, no
@@ -51,6 +52,9 @@ func (s *Service) save(ctx context.Context, c *change) (*Record, error) {
 	if c.empty() {
 		return c.old, nil
 	}
+	if err := s.guard(ctx, c); err != nil {
+		return nil, err
+	}
 	ended := s.types[c.rt].user && isActive(c.before) && !isActive(c.after)
 	if ended {
 		if err := s.endLogins(ctx, c.caller, c.rt, c.old.ID); err != nil {
@@ -62,8 +66,11 @@ func (s *Service) save(ctx context.Context, c *change) (*Record, error) {
 	if err := s.cfg.Resources.Update(ctx, c.rt, rec); err != nil {
 		return nil, err
 	}
+	if err := s.userChanged(ctx, c.caller, c.rt, rec.ID, c.before, c.after); err != nil {
+		return nil, err
+	}
 	if c.hash != nil {
-		if err := s.cfg.Passwords.SetPassword(ctx, rec.ID, *c.hash, rec.LastModified); err != nil {
+		if err := s.setPassword(ctx, rec, *c.hash); err != nil {
 			return nil, err
 		}
 	}
@@ -72,6 +79,26 @@ func (s *Service) save(ctx context.Context, c *change) (*Record, error) {
 		return nil, err
 	}
 	return rec, s.cfg.Audit.Append(ctx, events...)
+}
+
+// userChanged tells the hook what became of a user.
+func (s *Service) userChanged(ctx context.Context, caller Caller, rt *schema.ResourceType, id string, before, after schema.Object) error {
+	if s.cfg.OnUserChange == nil || !s.types[rt].user {
+		return nil
+	}
+	return s.cfg.OnUserChange(ctx, caller, id, before, after)
+}
+
+// setPassword stores the hash of a password that was set from outside and ends
+// the logins that were made with the one before.
+func (s *Service) setPassword(ctx context.Context, rec *Record, hash string) error {
+	if err := s.cfg.Passwords.SetPassword(ctx, rec.ID, hash, rec.LastModified); err != nil {
+		return err
+	}
+	if s.cfg.OnPassword == nil {
+		return nil
+	}
+	return s.cfg.OnPassword(ctx, rec.ID)
 }
 
 // next is a copy with the next version. lastModified never goes back, though

@@ -70,6 +70,9 @@ func (s *Service) insert(ctx context.Context, caller Caller, n *newcomer, req Re
 	if err := s.cfg.Resources.Insert(ctx, rt, rec); err != nil {
 		return nil, err
 	}
+	if err := s.userChanged(ctx, caller, rt, rec.ID, nil, rec.Object); err != nil {
+		return nil, err
+	}
 	if len(d.members) > 0 {
 		if _, err := s.cfg.Members.AddMembers(ctx, rec.ID, caller.Domain, d.members); err != nil {
 			return nil, err

@@ -40,6 +40,15 @@ func (s *Service) remove(ctx context.Context, caller Caller, rt *schema.Resource
 	if err := s.cfg.Resources.Delete(ctx, rt, id); err != nil {
 		return err
 	}
+	if s.cfg.OnUserChange != nil && s.types[rt].user {
+		before, err := rt.Parse(old.Doc)
+		if err != nil {
+			return err
+		}
+		if err := s.userChanged(ctx, caller, rt, id, before, nil); err != nil {
+			return err
+		}
+	}
 	deleted, err := detailed(event(caller, s.types[rt].events.deleted, rt, id), DeletedDetail{
 		Document: old.Doc, Groups: groups, Domain: old.Domain,
 		Version: old.Version, Created: old.Created, LastModified: old.LastModified,

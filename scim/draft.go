@@ -100,6 +100,9 @@ func (s *Service) takePassword(ctx context.Context, caller Caller, d *draft) err
 // hash returns the hash of a password, or nil for a caller whose passwords
 // are placeholders that must not become credentials.
 func (s *Service) hash(ctx context.Context, caller Caller, password string) (*string, error) {
+	if caller.restricted() {
+		return nil, refuseSelf("password")
+	}
 	if caller.IgnorePasswords {
 		return nil, nil
 	}

@@ -252,7 +252,7 @@ func TestErrorsAreSCIM(t *testing.T) {
 		"400 filter":          {s.client, "GET", "/Users?filter=userName+xx+%22a%22", nil, nil, 400, "invalidFilter", "", ""},
 		"401 no token":        {nobody, "GET", "/Users", nil, nil, 401, "", "WWW-Authenticate", `Bearer realm="sallyport"`},
 		"401 other scheme":    {nobody, "GET", "/Users", nil, []string{"Authorization", "Basic YTpi"}, 401, "", "WWW-Authenticate", `Bearer realm="sallyport"`},
-		"401 bad token":       {nobody, "GET", "/Users", nil, []string{"Authorization", "Bearer spt_x"}, 401, "", "WWW-Authenticate", `Bearer realm="sallyport", error="invalid_token", error_description="The bearer token is expired or otherwise invalid."`},
+		"401 bad token":       {nobody, "GET", "/Users", nil, []string{"Authorization", "Bearer spt_x"}, 401, "", "WWW-Authenticate", `Bearer realm="sallyport", error="invalid_token", error_description="Access token is expired or otherwise invalid."`},
 		"403 read only":       {reader, "POST", "/Users", user, nil, 403, "", "WWW-Authenticate", `Bearer realm="sallyport", error="insufficient_scope", scope="scim:write"`},
 		"403 write only":      {writer, "GET", "/Users", nil, nil, 403, "", "WWW-Authenticate", `Bearer realm="sallyport", error="insufficient_scope", scope="scim:read"`},
 		"403 secret filter":   {s.client, "GET", "/Users?filter=password+sw+%22a%22", nil, nil, 403, "sensitive", "", ""},

@@ -54,15 +54,20 @@ type (
 
 // event is an event by the caller on a resource.
 func event(caller Caller, name audit.Name, rt *schema.ResourceType, id string) audit.Event {
+	return eventOn(caller, name, audit.Party{Type: rt.Name, ID: id})
+}
+
+func eventOn(caller Caller, name audit.Name, target audit.Party) audit.Event {
 	actor := audit.Party{Type: caller.ActorType, ID: caller.TokenID, Name: caller.Name}
 	if caller.UserID != "" {
-		actor.ID, actor.Client = caller.UserID, caller.TokenID
+		actor.ID, actor.Client = caller.UserID, caller.Client()
 	}
 	return audit.Event{
 		Name:      name,
 		Outcome:   audit.OK,
 		Actor:     actor,
-		Target:    audit.Party{Type: rt.Name, ID: id},
+		Target:    target,
+		Session:   caller.SessionID,
 		RequestID: caller.RequestID,
 		IP:        caller.IP,
 		UserAgent: cut(caller.UserAgent, maxUserAgent),

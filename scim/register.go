@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/sallyport-id/sallyport/schema"
 )
 
 // Root is the path below which the service answers.
@@ -33,9 +35,9 @@ func (s *Service) Register(e *echo.Echo, mw ...echo.MiddlewareFunc) {
 		r.read(all, s.list(rt))
 		r.handle(http.MethodPost, all, ScopeWrite, s.on(rt, s.create))
 		r.handle(http.MethodPost, all+"/.search", ScopeRead, s.search(rt))
-		r.resource(all+"/:id", func(op operation) handler { return s.on(rt, op) })
+		r.resource(all+"/:id", checkerOf(rt), func(op operation) handler { return s.on(rt, op) })
 	}
-	r.resource(Root+"/Me", s.onMe)
+	r.resource(Root+"/Me", checkRecord, s.onMe)
 	r.handle(http.MethodPost, Root+"/Me", ScopeWrite, func(echo.Context, Caller) error {
 		return NewError(http.StatusNotImplemented, "", "A user is created with POST on /Users, not on /Me.")
 	})
@@ -51,13 +53,32 @@ type routes struct {
 
 // handle adds a route for callers with the scope.
 func (r routes) handle(method, path, scope string, fn handler) {
+	r.add(method, path, scope, byScope, fn)
+}
+
+// checker decides whether the caller of a request may use a route, given the
+// scope that it asks for.
+type checker func(c echo.Context, caller Caller, scope string) error
+
+func byScope(_ echo.Context, caller Caller, scope string) error { return checkScope(caller, scope) }
+
+// checkerOf returns the checker for single resources of a type.
+func checkerOf(rt *schema.ResourceType) checker {
+	if rt.Name == userType {
+		return checkRecord
+	}
+	return byScope
+}
+
+// add adds a route for callers that the checker lets pass.
+func (r routes) add(method, path, scope string, check checker, fn handler) {
 	s := r.s
 	r.e.Add(method, path, func(c echo.Context) error {
 		caller, err := s.authenticate(c)
 		if err != nil {
 			return err
 		}
-		if err := checkScope(caller, scope); err != nil {
+		if err := check(c, caller, scope); err != nil {
 			return err
 		}
 		// RFC 7644 section 3.8: before anything is changed, know that the
@@ -76,11 +97,12 @@ func (r routes) read(path string, fn handler) {
 }
 
 // resource adds the methods of a single resource (RFC 7644 section 3.2).
-func (r routes) resource(path string, on func(operation) handler) {
-	r.read(path, on(r.s.get))
-	r.handle(http.MethodPut, path, ScopeWrite, on(r.s.put))
-	r.handle(http.MethodPatch, path, ScopeWrite, on(r.s.patch))
-	r.handle(http.MethodDelete, path, ScopeWrite, on(r.s.delete))
+func (r routes) resource(path string, check checker, on func(operation) handler) {
+	r.add(http.MethodGet, path, ScopeRead, check, on(r.s.get))
+	r.add(http.MethodHead, path, ScopeRead, check, on(r.s.get))
+	r.add(http.MethodPut, path, ScopeWrite, check, on(r.s.put))
+	r.add(http.MethodPatch, path, ScopeWrite, check, on(r.s.patch))
+	r.add(http.MethodDelete, path, ScopeWrite, check, on(r.s.delete))
 }
 
 // public adds GET and HEAD for discovery, which needs no token (RFC 7644

@@ -81,6 +81,9 @@ func (s *Service) revive(ctx context.Context, caller Caller, rt *schema.Resource
 	if err := s.cfg.Resources.Insert(ctx, rt, rec); err != nil {
 		return nil, err
 	}
+	if err := s.userChanged(ctx, caller, rt, rec.ID, nil, rec.Object); err != nil {
+		return nil, err
+	}
 	var detail restoreDetail
 	for _, group := range groups {
 		err := s.touch(ctx, group)

@@ -57,6 +57,24 @@ type Config struct {
 	// deletes a user, to end their logins and tokens (IPSIE AL1). Its error
 	// rolls the change back.
 	OnDeactivate func(ctx context.Context, userID string) error
+	// OnPassword, if set, is called in the transaction of a PUT or PATCH that
+	// sets or removes the password of a user, to end the logins made with the
+	// one before. Its error rolls the change back.
+	OnPassword func(ctx context.Context, userID string) error
+	// Guard, if set, may refuse changes of users.
+	Guard Guard
+	// SelfWritable are the attributes that users may write in their own record
+	// beside secondFactorEnabled and FactorPaths; nil: name, displayName,
+	// nickName, preferredLanguage, locale, timezone.
+	SelfWritable []string
+	// FactorPaths are the attribute paths of second factors; nil:
+	// secondFactorEmail and secondFactorPhoneNumber.
+	FactorPaths []string
+	// OnUserChange, if set, is called in the transaction of every change of a
+	// user's document, by whatever route: created (before is nil), replaced,
+	// patched, restored (before is nil), deleted (after is nil). Its error rolls
+	// the change back. It must not change the objects.
+	OnUserChange func(ctx context.Context, caller Caller, userID string, before, after schema.Object) error
 
 	Logger *slog.Logger     // nil: none
 	Now    func() time.Time // required: the clock
@@ -71,6 +89,7 @@ type Service struct {
 	bases   []base
 	types   map[*schema.ResourceType]*typeInfo
 	cursors cipher.AEAD
+	self    []attributePath // what users may write in their own record
 	protocol
 }
 
@@ -116,6 +135,9 @@ func New(cfg Config) (*Service, error) {
 	s.types = make(map[*schema.ResourceType]*typeInfo)
 	for _, rt := range cfg.Registry.Types() {
 		s.types[rt] = describe(rt)
+	}
+	if s.self, err = selfPaths(cfg); err != nil {
+		return nil, err
 	}
 	if s.protocol, err = newProtocol(s.cfg); err != nil {
 		return nil, err
@@ -184,6 +206,10 @@ type Request struct {
 	// a new one. Only commands may choose (an import keeps the ids of an
 	// export); from any other caller it is ignored (RFC 7643 section 3.1).
 	ID string
+	// Proved is set by package validation when it writes the value that a user
+	// has just proved to hold: the rules of self-service and the Guard were
+	// asked when the proof was requested.
+	Proved bool
 }
 
 // Preference is the "return" preference of RFC 7240 section 4.2.

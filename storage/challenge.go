@@ -177,6 +177,18 @@ func (db *DB) VoidAll(ctx context.Context, subject string, kinds ...string) (n i
 	return n, err
 }
 
+// VoidPath implements [challenge.Store].
+func (db *DB) VoidPath(ctx context.Context, subject, kind, path string) error {
+	return db.InTx(ctx, func(ctx context.Context) error {
+		w, err := db.writer(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = w.ExecContext(ctx, voidChallenges+" AND kind = $2 AND path = $3", subject, kind, path)
+		return db.sqlError(ctx, "void challenges of a path", err)
+	})
+}
+
 // Pending implements [challenge.Store].
 func (db *DB) Pending(ctx context.Context, subject, kind, path string, now time.Time) (bool, error) {
 	var n int

@@ -40,6 +40,8 @@ type Config struct {
 	SCIM  SCIM  `koanf:"scim"`
 
 	Delivery Delivery `koanf:"delivery"`
+
+	SecondFactors SecondFactors `koanf:"second_factors"`
 }
 
 // TLS names the certificate files. They are read again when they change.
@@ -147,6 +149,7 @@ func Default() Config {
 			},
 			Brake: Brake{Percent: 20, Minimum: 500, Window: time.Hour},
 		},
-		Delivery: defaultDelivery(),
+		Delivery:      defaultDelivery(),
+		SecondFactors: defaultSecondFactors(),
 	}
 }

@@ -27,6 +27,7 @@ func (c *Config) Validate() error {
 	c.validateFiles(v)
 	c.validateSCIM(v)
 	c.validateDelivery(v)
+	c.validateSecondFactors(v)
 	v.unless(c.ShutdownTimeout > 0, "shutdown_timeout", "must be more than 0")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")

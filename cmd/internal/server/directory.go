@@ -20,6 +20,7 @@ import (
 	"github.com/sallyport-id/sallyport/scim/filter"
 	"github.com/sallyport-id/sallyport/storage"
 	"github.com/sallyport-id/sallyport/storage/seal"
+	"github.com/sallyport-id/sallyport/validation"
 	"github.com/sallyport-id/sallyport/validation/delivery"
 )
 
@@ -46,6 +47,8 @@ type Directory struct {
 	History   audit.Reader
 	// Delivery sends one-time codes.
 	Delivery *delivery.Providers
+	// Validation serves the sub-resources of users.
+	Validation *validation.Service
 
 	cfg    config.Config
 	issuer string
@@ -55,6 +58,8 @@ type Directory struct {
 	ring   *seal.Ring
 	db     *storage.DB
 	auth   *scim.TokenAuthenticator
+	// follower keeps validations in step with the values of users.
+	follower *validation.Follower
 
 	closing sync.Once
 	closed  error
@@ -102,7 +107,13 @@ func (d *Directory) assemble(ctx context.Context) error {
 	if d.Delivery, err = d.newDelivery(); err != nil {
 		return err
 	}
-	d.Service, err = d.newService(ctx, d.issuer, d.db)
+	if err = d.newFollower(); err != nil {
+		return err
+	}
+	if d.Service, err = d.newService(ctx, d.issuer, d.db); err != nil {
+		return err
+	}
+	d.Validation, err = d.newValidation(ctx)
 	return err
 }
 
@@ -178,7 +189,9 @@ func (d *Directory) newService(ctx context.Context, issuer string, resources sci
 		Audit: d.db, History: d.db, Removals: d.db, Auth: d.auth,
 		BaseURLs: bases, Authority: scim.FrontAuthority(ranges), DefaultProfile: d.cfg.SCIM.DefaultProfile,
 		Limits: limitsOf(d.cfg.SCIM), Brake: brakeOf(d.cfg.SCIM.Brake), CursorKey: cursorKey,
-		Logger: d.logger, Now: d.now,
+		OnUserChange: d.follower.UserChanged, OnDeactivate: d.follower.Deactivated,
+		FactorPaths: d.follower.Paths.Texts(),
+		Logger:      d.logger, Now: d.now,
 	})
 }
 

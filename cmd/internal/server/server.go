@@ -281,6 +281,7 @@ func (s *Server) routes() (http.Handler, error) {
 		return nil, err
 	}
 	s.dir.Service.Register(e)
+	s.dir.Validation.Register(e)
 	return e, nil
 }
 

@@ -1,0 +1,83 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// SecondFactors says what is enrolled as a second factor, and how.
+type SecondFactors struct {
+	// EmailPaths and PhonePaths are the attributes whose values users validate,
+	// each "path" or "key=path", such as secondFactorEmail or
+	// home=emails[type eq "home"].value.
+	EmailPaths []string `koanf:"email_paths"`
+	PhonePaths []string `koanf:"phone_paths"`
+	// TrustedMessageTexts lets clients that keep a secret choose the texts of
+	// messages, within the rules; otherwise the templates are used.
+	TrustedMessageTexts bool `koanf:"trusted_message_texts"`
+	// IssuerName is how authenticator apps list the account; empty: the name of
+	// the service in messages.
+	IssuerName string `koanf:"issuer_name"`
+	// Lifetime is that of an enrolment of an authenticator app.
+	Lifetime time.Duration `koanf:"enrolment_lifetime"`
+
+	TOTP   TOTP         `koanf:"totp"`
+	Limits FactorLimits `koanf:"limits"`
+}
+
+// TOTP is how the secrets of authenticator apps are made (RFC 6238).
+type TOTP struct {
+	Algorithm   string        `koanf:"algorithm"` // SHA1, SHA256, SHA512
+	Digits      int           `koanf:"digits"`
+	Period      time.Duration `koanf:"period"`
+	Skew        int           `koanf:"skew"` // steps accepted before and after
+	SecretBytes int           `koanf:"secret_bytes"`
+}
+
+// FactorLimits bounds attempts and sends. 0 is the default of each; the bounds
+// are checked where they are used, and named in docs/second-factors.md.
+type FactorLimits struct {
+	Tries           int           `koanf:"tries"`
+	Pause           time.Duration `koanf:"pause"`
+	PauseMax        time.Duration `koanf:"pause_max"`
+	Ceiling         int           `koanf:"ceiling"`
+	PasswordFirst   int           `koanf:"password_first"`
+	PasswordCeiling int           `koanf:"password_ceiling"`
+	// ResendWaits are the times before the second, third … send of a series.
+	ResendWaits     []string `koanf:"resend_waits"`
+	SeriesSends     int      `koanf:"series_sends"`
+	DestinationHour int      `koanf:"destination_hour"`
+	DestinationDay  int      `koanf:"destination_day"`
+	UserDay         int      `koanf:"user_day"`
+	IPHour          int      `koanf:"ip_hour"`
+	ClientHour      int      `koanf:"client_hour"`
+	PrefixMinute    int      `koanf:"prefix_minute"`
+	TelephoneMinute int      `koanf:"telephone_minute"`
+	EmailMinute     int      `koanf:"email_minute"`
+	// SpendDay caps the SMS and calls of a day; 0: no cap.
+	SpendDay int `koanf:"spend_day"`
+}
+
+func defaultSecondFactors() SecondFactors {
+	return SecondFactors{
+		EmailPaths: []string{"secondFactorEmail"}, PhonePaths: []string{"secondFactorPhoneNumber"},
+		TrustedMessageTexts: true, Lifetime: maxCodeLife,
+		TOTP: TOTP{Algorithm: "SHA1", Digits: 6, Period: 30 * time.Second, Skew: 1, SecretBytes: 20},
+	}
+}
+
+// validateSecondFactors checks what needs no schema; the rest is checked when
+// the service is made.
+func (c *Config) validateSecondFactors(v *faults) {
+	f := c.SecondFactors
+	v.unless(len(f.EmailPaths) > 0, "second_factors.email_paths", "must name at least one attribute")
+	v.unless(len(f.PhonePaths) > 0, "second_factors.phone_paths", "must name at least one attribute")
+	v.unless(len(f.IssuerName) <= 60 && !strings.Contains(f.IssuerName, ":"), "second_factors.issuer_name",
+		"must be of 60 bytes at most, without a colon")
+	v.unless(f.Lifetime >= 2*time.Minute && f.Lifetime <= maxCodeLife, "second_factors.enrolment_lifetime", "must be from 2m to 10m")
+	for _, text := range f.Limits.ResendWaits {
+		if _, err := ParseDuration(text); err != nil {
+			v.add("second_factors.limits.resend_waits", err)
+		}
+	}
+}
