@@ -3,6 +3,7 @@ package delivery
 import (
 	"errors"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -24,7 +25,8 @@ const (
 // refused, for codes go to mailboxes that every gateway can reach. It returns
 // [ErrAddress] for anything else. Applied to its own result it changes nothing.
 func ParseEmail(text string) (string, error) {
-	if len(text) > 4*longestMailbox { // U-labels are longer than their A-labels
+	// U-labels are longer than their A-labels.
+	if len(text) > 4*longestMailbox || !utf8.ValidString(text) {
 		return "", ErrAddress
 	}
 	at := strings.LastIndexByte(text, '@')

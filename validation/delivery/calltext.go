@@ -97,12 +97,13 @@ func markupLike(text string) bool {
 
 // linkLike finds what a mail program or telephone makes a link of: "//", a
 // scheme before something, "www.", an e-mail address, a dotted quad, or a name
-// with a dot directly before two letters. Full-width and ideographic dots
-// count as dots, as browsers have it (RFC 5895). The placeholder counts as the
-// digits that it becomes.
+// with a dot directly before two letters. A full-width dot counts as one, and
+// the ideographic full stop before Latin letters, as browsers have it (RFC
+// 5895); before others it ends a sentence. The placeholder counts as the digits
+// that it becomes.
 func linkLike(text string) bool {
 	folded := strings.ToLower(strings.NewReplacer(
-		"。", ".", "．", ".", "｡", ".", "․", ".", "：", ":", "／", "/", "＠", "@", placeholder, "0").Replace(text))
+		"．", ".", "․", ".", "：", ":", "／", "/", "＠", "@", placeholder, "0").Replace(text))
 	return strings.Contains(folded, "//") || strings.Contains(folded, "www.") ||
 		schemePattern.MatchString(folded) || domainPattern.MatchString(folded)
 }
@@ -112,7 +113,7 @@ func linkLike(text string) bool {
 var (
 	schemePattern = regexp.MustCompile(`(?:^|[^\p{L}\p{N}])(?:https?|ftps?|file|mailto|tel|sms|smsto|mms|javascript|vbscript|data|intent|market|` +
 		`whatsapp|tg|viber|skype|facetime|geo|itms[a-z-]*|ms-[a-z-]+|sip|sips|xmpp|bitcoin|ethereum)[ ]?:[ ]?[^\s]`)
-	domainPattern = regexp.MustCompile(`[\p{L}\p{N}_-]\.(?:\p{L}[\p{L}\p{M}]|xn--)|\d{1,3}(?:\.\d{1,3}){3}|[^\s]@[\p{L}\p{N}]`)
+	domainPattern = regexp.MustCompile(`[\p{L}\p{N}_-]\.(?:\p{L}[\p{L}\p{M}]|xn--)|[\p{L}\p{N}_-][。｡](?:[a-z]{2}|xn--)|\d{1,3}(?:\.\d{1,3}){3}|[^\s]@[\p{L}\p{N}]`)
 )
 
 // fill puts the code into a text in one pass; what the code contains is not

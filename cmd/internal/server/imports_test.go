@@ -32,7 +32,10 @@ var importTable = map[string][]string{
 	"validation/throttle":  {},
 	"validation/challenge": {"validation/state", "validation/throttle"},
 	"validation/delivery":  {},
-	"validation":           {"schema", "scim", "validation/…"},
+	// twiliofake is a Twilio for tests.
+	"validation/delivery/twiliofake": {},
+
+	"validation": {"schema", "scim", "validation/…"},
 
 	"authn/acr":       {},
 	"authn/password":  {},
