@@ -133,27 +133,51 @@ func readBody(c echo.Context, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if r.ContentLength > limit {
+		dismiss(r, limit)
 		return nil, tooLarge(limit)
 	}
-	body := http.MaxBytesReader(c.Response(), r.Body, limit)
-	data, err := readAll(body, r.ContentLength)
+	data, err := readAll(io.LimitReader(r.Body, limit+1), r.ContentLength)
+	if int64(len(data)) > limit {
+		dismiss(r, limit)
+		return nil, tooLarge(limit)
+	}
 	if err == nil {
 		return data, nil
-	}
-	if m, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, tooLarge(m.Limit).Because(err)
 	}
 	return nil, NewError(http.StatusBadRequest, TypeInvalidSyntax,
 		"The request body broke off before its end; send it again.").Because(err)
 }
 
-// readAll reads r to its end in one allocation when the length is known.
+// dismiss reads on in a body that is refused, up to twice the limit. The server
+// closes the connection on what is left unread, and a client that is still
+// sending then sees a broken connection instead of the 413. One that waits for
+// "100 Continue" has sent nothing yet and must not be told to.
+func dismiss(r *http.Request, limit int64) {
+	if r.Header.Get("Expect") == "" {
+		// What cannot be read any more needs no reading.
+		_, _ = io.CopyN(io.Discard, r.Body, 2*limit)
+	}
+}
+
+// firstRead is what is allocated on the word of a Content-Length, in bytes.
+// Almost every body is shorter.
+const firstRead = 64 << 10
+
+// readAll reads r to its end: in one allocation when the length is known and
+// small, else in as much memory as has arrived.
 func readAll(r io.Reader, length int64) ([]byte, error) {
 	if length < 0 {
 		return io.ReadAll(r)
 	}
-	data := make([]byte, length)
-	_, err := io.ReadFull(r, data)
+	if length <= firstRead {
+		data := make([]byte, length)
+		_, err := io.ReadFull(r, data)
+		return data, err
+	}
+	data, err := io.ReadAll(r)
+	if err == nil && int64(len(data)) < length {
+		err = io.ErrUnexpectedEOF
+	}
 	return data, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -167,6 +168,94 @@ func TestRow48_BodyLimit(t *testing.T) {
 			t.Errorf("a body that breaks off, length %d: %v, want 400 invalidSyntax", length, err)
 		} else if !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("the cause is lost: %v", err)
+		}
+	}
+}
+
+// counted counts what is read of a body.
+type counted struct {
+	io.Reader
+
+	n int
+}
+
+func (r *counted) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.n += n
+	return n, err
+}
+
+// Row 48: a client that is still sending sees a closed connection in place of
+// the 413, so what is little above the limit is read to its end before the
+// refusal; more than that is not worth the traffic, and a client that asked
+// before sending has sent nothing.
+func TestRow48_RefusalReachesTheClient(t *testing.T) {
+	t.Parallel()
+	const limit = 100
+	for name, tt := range map[string]struct {
+		size   int
+		known  bool
+		expect string
+		most   int
+		all    bool
+	}{
+		"little above":                 {size: 150, known: true, most: 150, all: true},
+		"little above, length unknown": {size: 150, most: 150, all: true},
+		"far above":                    {size: 1 << 20, known: true, most: 3*limit + 1},
+		"far above, length unknown":    {size: 1 << 20, most: 3*limit + 1},
+		"asked before sending":         {size: 150, known: true, expect: "100-continue"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			body := &counted{Reader: strings.NewReader(strings.Repeat("x", tt.size))}
+			c := request(t, body)
+			c.Request().ContentLength = -1
+			if tt.known {
+				c.Request().ContentLength = int64(tt.size)
+			}
+			if tt.expect != "" {
+				c.Request().Header.Set("Expect", tt.expect)
+			}
+			if _, err := readBody(c, limit); statusOf(err) != http.StatusRequestEntityTooLarge {
+				t.Fatalf("readBody: %v, want 413", err)
+			}
+			if body.n > tt.most || tt.all && body.n != tt.size {
+				t.Errorf("read %d of %d bytes, want at most %d, all: %v", body.n, tt.size, tt.most, tt.all)
+			}
+		})
+	}
+}
+
+// Row 48: a Content-Length is a promise. Memory is taken for what has arrived,
+// or a few hundred connections that send nothing more would exhaust it. Not
+// parallel: it measures what is allocated.
+func TestRow48_LengthAloneTakesNoMemory(t *testing.T) {
+	const promised, most = 16 << 20, 1 << 20
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := readAll(brokenBody{strings.NewReader("{")}, promised)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("readAll: %v, want %v", err, io.ErrUnexpectedEOF)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > most {
+		t.Errorf("one byte of %d promised took %d bytes of memory, want at most %d", promised, n, most)
+	}
+}
+
+// A body longer than the first allocation arrives whole.
+func TestReadAll(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 1, firstRead - 1, firstRead, firstRead + 1, 5*firstRead + 7} {
+		text := strings.Repeat("0123456789", size/10+1)[:size]
+		for _, length := range []int64{int64(size), -1} {
+			data, err := readAll(strings.NewReader(text), length)
+			if err != nil || string(data) != text {
+				t.Errorf("readAll of %d bytes, length %d: %d bytes, %v", size, length, len(data), err)
+			}
+		}
+		if _, err := readAll(strings.NewReader(text), int64(size)+1); !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+			t.Errorf("readAll of %d bytes, one missing: %v, want an error", size, err)
 		}
 	}
 }
