@@ -13,7 +13,7 @@ const (
 	ScopeAdmin = "scim:admin"
 )
 
-// Token is a bearer token for provisioning (RFC 6750). The secret itself is
+// Token is a bearer token (RFC 6750) for provisioning, or a user's own. The secret itself is
 // shown once and never stored; Hash is its SHA-256.
 type Token struct {
 	ID              string // UUIDv7
@@ -28,11 +28,25 @@ type Token struct {
 	ExpiresAt       time.Time // zero: never
 	RevokedAt       time.Time // zero: live
 	LastUsedAt      time.Time // zero: never; recorded at most once a minute
+	// UserID is the user whose own token this is; "" for provisioning. Then
+	// SessionID names the session behind it, without which it does not count.
+	UserID, SessionID string
+	// ClientID is the application that holds a user's token; PublicClient tells
+	// that it cannot keep a secret.
+	ClientID     string
+	PublicClient bool
 	// RemovalsAllowedUntil lifts the mass-removal brake until then.
 	RemovalsAllowedUntil time.Time
 }
 
-// TokenStore keeps provisioning tokens.
+// OwnerStore knows the users and sessions behind users' own tokens.
+type OwnerStore interface {
+	// OwnerLive reports whether the session is one of this user, has not ended
+	// at that time, and the user is active.
+	OwnerLive(ctx context.Context, userID, sessionID string, now time.Time) (bool, error)
+}
+
+// TokenStore keeps tokens.
 type TokenStore interface {
 	InsertToken(ctx context.Context, t *Token) error // *ConflictError{"name"} when the name is taken by a live token
 	// TokenByHash returns the token with this hash, revoked or expired ones included, or ErrNotFound.

@@ -31,16 +31,19 @@ const maxCachedTokens = 4096
 // and Now are required.
 type TokenAuthenticatorConfig struct {
 	Store  TokenStore
+	Owners OwnerStore // nil: users' own tokens are refused
 	Logger *slog.Logger
 	Now    func() time.Time
 }
 
-// TokenAuthenticator authenticates provisioning tokens. It remembers a token
+// TokenAuthenticator authenticates tokens. It remembers a token
 // for at most one second, counted from before the store was asked, so that a
 // revocation, an expiry or a confirmed mass removal takes effect on every node
-// within a second. Close it after the last request. Safe for concurrent use.
+// within a second. A user's own token is never remembered: what ends it is felt
+// by its next request. Close it after the last request. Safe for concurrent use.
 type TokenAuthenticator struct {
 	store  TokenStore
+	owners OwnerStore
 	logger *slog.Logger
 	now    func() time.Time
 
@@ -79,6 +82,7 @@ func NewTokenAuthenticator(cfg TokenAuthenticatorConfig) (*TokenAuthenticator, e
 	}
 	a := &TokenAuthenticator{
 		store:   cfg.Store,
+		owners:  cfg.Owners,
 		logger:  cfg.Logger,
 		now:     cfg.Now,
 		cache:   make(map[[sha256.Size]byte]*cachedToken),
@@ -155,6 +159,9 @@ func (a *TokenAuthenticator) load(ctx context.Context, hash [sha256.Size]byte, n
 		return nil, err
 	}
 	entry := &cachedToken{caller: caller, expires: t.ExpiresAt, lastUsed: t.LastUsedAt, read: now}
+	if t.UserID != "" {
+		return entry, a.checkOwner(ctx, t, now)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.prune(now)
@@ -163,6 +170,22 @@ func (a *TokenAuthenticator) load(ctx context.Context, hash [sha256.Size]byte, n
 		a.cache[hash] = entry
 	}
 	return entry, nil
+}
+
+// checkOwner refuses a user's own token whose session has ended or whose user
+// is inactive or gone, like any token that is not valid.
+func (a *TokenAuthenticator) checkOwner(ctx context.Context, t *Token, now time.Time) error {
+	if a.owners == nil {
+		return invalidToken()
+	}
+	live, err := a.owners.OwnerLive(ctx, t.UserID, t.SessionID, now)
+	if err != nil {
+		return fmt.Errorf("look up session of token: %w", err)
+	}
+	if !live {
+		return invalidToken()
+	}
+	return nil
 }
 
 func (a *TokenAuthenticator) forget(hash [sha256.Size]byte) {
@@ -257,14 +280,22 @@ func (t *Token) caller() (Caller, error) {
 	if err != nil {
 		return Caller{}, fmt.Errorf("token %s: %w", t.ID, err)
 	}
+	actor := "token"
+	if t.UserID != "" {
+		actor = "user"
+	}
 	return Caller{
+		UserID:               t.UserID,
+		SessionID:            t.SessionID,
+		ClientID:             t.ClientID,
+		PublicClient:         t.PublicClient,
 		TokenID:              t.ID,
 		Name:                 t.Name,
 		Scopes:               t.Scopes,
 		Profile:              &profile,
 		Domain:               t.Domain,
 		IgnorePasswords:      t.IgnorePasswords,
-		ActorType:            "token",
+		ActorType:            actor,
 		RemovalsAllowedUntil: t.RemovalsAllowedUntil,
 	}, nil
 }

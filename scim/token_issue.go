@@ -91,8 +91,12 @@ type NewToken struct {
 	Scopes          []string          // empty: scim:read and scim:write
 	Domain          string            // "" sees the whole directory
 	IgnorePasswords bool
-	ExpiresAt       time.Time   // zero: never
-	By              audit.Party // who issues it
+	// UserID makes it the user's own token, backed by the session SessionID and
+	// held by the application ClientID.
+	UserID, SessionID, ClientID string
+	PublicClient                bool
+	ExpiresAt                   time.Time   // zero: never
+	By                          audit.Party // who issues it
 }
 
 // Issue makes a token and returns its secret, which cannot be had again. The
@@ -193,6 +197,10 @@ func (n NewToken) token(now time.Time) (*Token, error) {
 		Overrides:       n.Overrides,
 		Domain:          n.Domain,
 		IgnorePasswords: n.IgnorePasswords,
+		UserID:          n.UserID,
+		SessionID:       n.SessionID,
+		ClientID:        n.ClientID,
+		PublicClient:    n.PublicClient,
 		CreatedAt:       now,
 		ExpiresAt:       n.ExpiresAt.UTC().Truncate(time.Microsecond),
 	}
@@ -214,11 +222,14 @@ func (t *Token) check(now time.Time) error {
 	if t.Name == "" || utf8.RuneCountInString(t.Name) > maxTokenName || strings.IndexFunc(t.Name, unicode.IsControl) >= 0 {
 		errs = append(errs, fmt.Errorf("token name must have 1 to %d printable characters", maxTokenName))
 	}
-	known := []string{ScopeRead, ScopeWrite, ScopeAdmin}
+	known := knownScopes(t.UserID != "")
 	for _, scope := range t.Scopes {
 		if !slices.Contains(known, scope) {
-			errs = append(errs, fmt.Errorf("no scope %q; scopes are %s", scope, strings.Join(known, ", ")))
+			errs = append(errs, fmt.Errorf("no scope %q for such a token; scopes are %s", scope, strings.Join(known, ", ")))
 		}
+	}
+	if (t.UserID == "") != (t.SessionID == "") || t.UserID != "" && t.ExpiresAt.IsZero() {
+		errs = append(errs, errors.New("a user's own token needs a session and an end"))
 	}
 	if _, ok := ProfileByName(t.Profile); !ok {
 		errs = append(errs, fmt.Errorf("no client profile %q; profiles are %s, %s, %s, %s",
@@ -244,6 +255,9 @@ func issuedDetail(t *Token) map[string]any {
 	if t.IgnorePasswords {
 		detail["ignore_passwords"] = true
 	}
+	if t.UserID != "" {
+		detail["user"], detail["session"], detail["client"] = t.UserID, t.SessionID, t.ClientID
+	}
 	if !t.ExpiresAt.IsZero() {
 		detail["expires_at"] = t.ExpiresAt.Format(time.RFC3339Nano)
 	}
@@ -257,6 +271,9 @@ func tokenEvent(name audit.Name, t *Token, by audit.Party, detail map[string]any
 		Outcome: audit.OK,
 		Actor:   by,
 		Target:  audit.Party{Type: "token", ID: t.ID, Name: t.Name},
+	}
+	if t.UserID != "" {
+		event.Subject, event.Session = audit.Party{Type: userType, ID: t.UserID}, t.SessionID
 	}
 	if len(detail) == 0 {
 		return event, nil

@@ -38,7 +38,10 @@ func copyTables() []copyTable {
 		{name: "passwords", order: "user_id", columns: []string{"user_id", "hash", "changed_at"}},
 		{name: "tokens", order: "id", columns: []string{
 			"id", "name", "?live", "hash", "scopes", "profile", "overrides", "domain", "?ignore_passwords",
-			"created_at", "expires_at", "revoked_at", "last_used_at", "removals_allowed_until"}},
+			"created_at", "expires_at", "revoked_at", "last_used_at", "removals_allowed_until",
+			"user_id", "session_id", "client_id", "?public_client"}},
+		{name: "sessions", order: "id", columns: []string{
+			"id", "user_id", "created_at", "expires_at", "ip", "user_agent", "proofs"}},
 		{name: "removals", order: "token_id, minute", columns: []string{"token_id", "minute", "n"}},
 		{name: "audit_events", order: "id", columns: []string{
 			"id", "time", "event", "outcome", "target_id", "subject_id", "actor_id", "body"},
@@ -51,7 +54,7 @@ func copyTables() []copyTable {
 			"created_at", "expires_at", "superseded_at", "used_at"}},
 		{name: "totp_secrets", order: "user_id", columns: []string{
 			"user_id", "id", "kid", "sealed", "algorithm", "digits", "period", "last_step", "created_at"}},
-		{name: "user_security", order: "user_id", columns: []string{"user_id", "credential_epoch"}},
+		{name: "user_security", order: "user_id", columns: []string{"user_id", "credential_epoch", "?must_change"}},
 		{name: "factor_epochs", order: "user_id, factor", columns: []string{"user_id", "factor", "epoch"}},
 		{name: "validations", order: "user_id, path", columns: []string{"user_id", "path", "value_hash", "validated_at"}},
 		{name: "send_counts", order: "name, key", columns: []string{"name", "key", "n", "started_at", "ends_at"}},

@@ -36,6 +36,7 @@ const janitorLease = 10 * time.Minute
 type Swept struct {
 	Removals   int64 // counters of the mass-removal brake
 	Tokens     int64 // ended more than 30 days ago
+	Sessions   int64 // whose life is over
 	Leases     int64
 	Challenges int64 // over for more than an hour
 	Limits     int64 // counters of sends and failures whose time is over
@@ -81,6 +82,7 @@ func sweepRules(s *Swept, now time.Time) []sweepRule {
 			(SELECT token_id, minute FROM removals WHERE minute < $1 LIMIT $2)`, minuteOf(now.Add(-removalsKept))},
 		{&s.Tokens, `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens
 			WHERE (revoked_at <> 0 AND revoked_at < $1) OR (expires_at <> 0 AND expires_at < $1) LIMIT $2)`, ago(tokensKept)},
+		{&s.Sessions, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 LIMIT $2)`, micros(now)},
 		{&s.Leases, `DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE until < $1 LIMIT $2)`, ago(leasesKept)},
 		{&s.Challenges, `DELETE FROM challenges WHERE jti IN
 			(SELECT jti FROM challenges WHERE expires_at < $1 LIMIT $2)`, ago(challengesKept)},
@@ -162,7 +164,7 @@ func (db *DB) RunJanitor(ctx context.Context, interval time.Duration) {
 			swept, err := db.Sweep(ctx)
 			if swept != (Swept{}) {
 				db.log.InfoContext(ctx, "removed expired rows", "removals", swept.Removals,
-					"tokens", swept.Tokens, "leases", swept.Leases, "challenges", swept.Challenges,
+					"tokens", swept.Tokens, "sessions", swept.Sessions, "leases", swept.Leases, "challenges", swept.Challenges,
 					"limits", swept.Limits, "deliveries", swept.Deliveries, "audit_events", swept.Events)
 			}
 			if err != nil {

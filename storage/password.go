@@ -3,23 +3,32 @@ package storage
 import (
 	"context"
 	"time"
+
+	"github.com/sallyport-id/sallyport/validation"
 )
+
+var _ validation.PasswordStore = (*DB)(nil)
 
 const (
 	upsertPassword = `INSERT INTO passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)
 		ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at`
 	deletePassword = "DELETE FROM passwords WHERE user_id = $1"
+
+	selectPassword = `SELECT coalesce((SELECT hash FROM passwords WHERE user_id = $1), ''),
+		coalesce((SELECT changed_at FROM passwords WHERE user_id = $1), 0),
+		coalesce((SELECT must_change FROM user_security WHERE user_id = $1), FALSE)`
+
+	upsertMustChange = `INSERT INTO user_security (user_id, credential_epoch, must_change) VALUES ($1, 0, $2)
+		ON CONFLICT (user_id) DO UPDATE SET must_change = excluded.must_change`
+	updatePasswordTime = "UPDATE passwords SET changed_at = $1 WHERE user_id = $2"
 )
 
-// SetPassword implements [scim.PasswordStore]. It raises the credential epoch,
-// so that no enrolment that was begun under the earlier password can be
-// finished.
+// SetPassword implements [scim.PasswordStore] and [validation.PasswordStore].
+// It raises the credential epoch, so that no enrolment that was begun under the
+// earlier password can be finished.
 func (db *DB) SetPassword(ctx context.Context, userID, hash string, at time.Time) error {
-	return db.InTx(ctx, func(ctx context.Context) error {
-		w, err := db.writer(ctx)
-		if err != nil {
-			return err
-		}
+	return db.inWriter(ctx, "set password", func(ctx context.Context, w querier) error {
+		var err error
 		if hash == "" {
 			_, err = w.ExecContext(ctx, deletePassword, userID)
 		} else {
@@ -28,6 +37,39 @@ func (db *DB) SetPassword(ctx context.Context, userID, hash string, at time.Time
 		if err == nil {
 			_, err = w.ExecContext(ctx, bumpCredential, userID)
 		}
-		return db.sqlError(ctx, "set password", err)
+		return err
 	})
+}
+
+// Password implements [validation.PasswordStore].
+func (db *DB) Password(ctx context.Context, userID string) (validation.PasswordState, error) {
+	if tx := db.transactionOf(ctx); tx != nil && db.dialect == dialectPostgres {
+		// The row of every change of a password; whoever changes it waits here.
+		if _, err := tx.ExecContext(ctx, lockSecurity, userID); err != nil {
+			return validation.PasswordState{}, db.sqlError(ctx, "lock password", err)
+		}
+	}
+	var state validation.PasswordState
+	var changed int64
+	err := db.reader(ctx).QueryRowContext(db.pointContext(ctx), selectPassword, userID).Scan(&state.Hash, &changed, &state.MustChange)
+	state.ChangedAt = fromMicros(changed)
+	return state, db.sqlError(ctx, "read password", err)
+}
+
+// SetMustChange implements [validation.PasswordStore].
+func (db *DB) SetMustChange(ctx context.Context, userID string, must bool) error {
+	return db.inWriter(ctx, "record that the password must change", func(ctx context.Context, w querier) error {
+		_, err := w.ExecContext(ctx, upsertMustChange, userID, must)
+		return err
+	})
+}
+
+// SetPasswordTime implements [validation.PasswordStore].
+func (db *DB) SetPasswordTime(ctx context.Context, userID string, at time.Time) (has bool, err error) {
+	err = db.inWriter(ctx, "set time of password", func(ctx context.Context, w querier) error {
+		n, err := db.execCount(ctx, w, updatePasswordTime, micros(at), userID)
+		has = n > 0
+		return err
+	})
+	return has, err
 }

@@ -29,6 +29,10 @@ type tokenRow struct {
 	RevokedAt            int64
 	LastUsedAt           int64
 	RemovalsAllowedUntil int64
+	UserID               string
+	SessionID            string
+	ClientID             string
+	PublicClient         bool
 }
 
 // TableName implements gorm's Tabler.
@@ -48,6 +52,7 @@ func newTokenRow(t *scim.Token) *tokenRow {
 		Profile: t.Profile, Overrides: overrides, Domain: t.Domain, IgnorePasswords: t.IgnorePasswords,
 		CreatedAt: micros(t.CreatedAt), ExpiresAt: micros(t.ExpiresAt), RevokedAt: micros(t.RevokedAt),
 		LastUsedAt: micros(t.LastUsedAt), RemovalsAllowedUntil: micros(t.RemovalsAllowedUntil),
+		UserID: t.UserID, SessionID: t.SessionID, ClientID: t.ClientID, PublicClient: t.PublicClient,
 	}
 }
 
@@ -64,6 +69,7 @@ func (r *tokenRow) token() *scim.Token {
 		Profile: r.Profile, Overrides: r.Overrides, Domain: r.Domain, IgnorePasswords: r.IgnorePasswords,
 		CreatedAt: fromMicros(r.CreatedAt), ExpiresAt: fromMicros(r.ExpiresAt), RevokedAt: fromMicros(r.RevokedAt),
 		LastUsedAt: fromMicros(r.LastUsedAt), RemovalsAllowedUntil: fromMicros(r.RemovalsAllowedUntil),
+		UserID: r.UserID, SessionID: r.SessionID, ClientID: r.ClientID, PublicClient: r.PublicClient,
 	}
 }
 
@@ -114,8 +120,8 @@ func (db *DB) Tokens(ctx context.Context) ([]scim.Token, error) {
 }
 
 // UpdateToken implements [scim.TokenStore]. Of several tokens that had one
-// name the live one is meant, else the youngest. The secret's hash, the id and
-// the time of creation cannot be edited.
+// name the live one is meant, else the youngest. The secret's hash, the id,
+// the owner and the time of creation cannot be edited.
 func (db *DB) UpdateToken(ctx context.Context, idOrName string, edit func(*scim.Token) error) (*scim.Token, error) {
 	var out *scim.Token
 	err := db.InTx(ctx, func(ctx context.Context) error {
@@ -132,6 +138,7 @@ func (db *DB) UpdateToken(ctx context.Context, idOrName string, edit func(*scim.
 			return err
 		}
 		t.ID, t.Hash, t.CreatedAt = row.ID, row.Hash, fromMicros(row.CreatedAt)
+		t.UserID, t.SessionID = row.UserID, row.SessionID
 		out = t
 		return db.tokenError(ctx, "update token", db.gorm(ctx).Save(newTokenRow(t)).Error)
 	})

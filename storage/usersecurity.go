@@ -150,5 +150,7 @@ func deleteUserRows() []string {
 		"DELETE FROM user_security WHERE user_id = $1",
 		"DELETE FROM factor_epochs WHERE user_id = $1",
 		"DELETE FROM validations WHERE user_id = $1",
+		// Without a session no token of the user counts.
+		"DELETE FROM sessions WHERE user_id = $1",
 	}
 }

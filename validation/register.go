@@ -19,6 +19,9 @@ func (s *Service) Register(e *echo.Echo, mw ...echo.MiddlewareFunc) {
 	for _, name := range []string{"totp", "totpSharedSecret"} {
 		r.totp(name)
 	}
+	r.password()
+	r.sessions()
+	r.account()
 }
 
 // routes adds routes below /Users/{id} and /Me alike.

@@ -69,6 +69,14 @@ type Config struct {
 	Audit      audit.Log
 	Follower   *Follower
 	Paths      *Paths
+	// Sessions, Passwords, Hasher and PasswordTries serve password, sessions and
+	// account.
+	Sessions      SessionStore
+	Passwords     PasswordStore
+	Hasher        PasswordHasher
+	PasswordTries *throttle.Passwords
+	// AdminSetsPasswords lets administrators choose a password for another user.
+	AdminSetsPasswords bool
 	// Freshness asks for step-up; nil asks nobody.
 	Freshness Freshness
 	// Issuer is the name under which authenticator apps list the account.
@@ -136,7 +144,8 @@ func (cfg Config) check() error {
 		{cfg.States != nil, "States"}, {cfg.Sends != nil, "Sends"}, {cfg.Factors != nil, "Factors"},
 		{cfg.Outcomes != nil, "Outcomes"}, {cfg.Hash != nil, "Hash"}, {cfg.Delivery != nil, "Delivery"},
 		{cfg.Audit != nil, "Audit"}, {cfg.Follower != nil, "Follower"}, {cfg.Paths != nil, "Paths"},
-		{cfg.Issuer != "", "Issuer"}, {cfg.Now != nil, "Now"},
+		{cfg.Sessions != nil, "Sessions"}, {cfg.Passwords != nil, "Passwords"}, {cfg.Hasher != nil, "Hasher"},
+		{cfg.PasswordTries != nil, "PasswordTries"}, {cfg.Issuer != "", "Issuer"}, {cfg.Now != nil, "Now"},
 	} {
 		if !need.ok {
 			errs = append(errs, errors.New("validation: "+need.field+" is required"))

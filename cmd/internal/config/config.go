@@ -42,6 +42,10 @@ type Config struct {
 	Delivery Delivery `koanf:"delivery"`
 
 	SecondFactors SecondFactors `koanf:"second_factors"`
+	SelfService   SelfService   `koanf:"self_service"`
+	// AdminSetsPasswords lets administrators choose the password of another
+	// user; otherwise one is generated.
+	AdminSetsPasswords bool `koanf:"admin_sets_passwords"`
 }
 
 // TLS names the certificate files. They are read again when they change.
@@ -151,5 +155,8 @@ func Default() Config {
 		},
 		Delivery:      defaultDelivery(),
 		SecondFactors: defaultSecondFactors(),
+		SelfService: SelfService{Writable: []string{
+			"name", "displayName", "nickName", "preferredLanguage", "locale", "timezone",
+		}},
 	}
 }

@@ -1,11 +1,12 @@
 package config_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,56 +86,46 @@ scim:
 // value of its kind and expect that none is left at its default.
 func TestEverySettingHasAVariable(t *testing.T) {
 	t.Parallel()
-	values := env{}
-	for _, key := range config.Keys() {
-		values[config.EnvName(key)] = "7"
+	initial := flatten(config.Default())
+	if len(initial) < 40 || len(initial) != len(config.Keys()) {
+		t.Fatalf("%d settings found and %d keys", len(initial), len(config.Keys()))
 	}
 	// The one setting that only a file can hold.
-	delete(values, "SALLYPORT_DELIVERY_PROVIDERS")
-	values["SALLYPORT_DELIVERY_VOICE_ENROLMENT"] = "false"
-	values["SALLYPORT_DELIVERY_TWILIO_LOOKUP"] = "true"
-	values["SALLYPORT_SCIM_UNIQUE_GROUP_NAMES"] = "false"
-	values["SALLYPORT_SCIM_ACCEPT_UNKNOWN_MEMBERS"] = "true"
-	for _, key := range []string{"AUDIT_RETENTION", "SHUTDOWN_TIMEOUT", "SCIM_QUERY_TIMEOUT", "SCIM_LIMITS_CURSOR_TIMEOUT", "SCIM_BRAKE_WINDOW",
-		"DELIVERY_EMAIL_CODE_VALIDITY_DURATION", "DELIVERY_SMS_CODE_VALIDITY_DURATION", "DELIVERY_VOICE_CODE_VALIDITY_DURATION",
-	} {
-		values["SALLYPORT_"+key] = "7h"
+	delete(initial, "delivery.providers")
+	values := env{}
+	for key, value := range initial {
+		switch value := value.(type) {
+		case bool:
+			values[config.EnvName(key)] = strconv.FormatBool(!value)
+		case time.Duration:
+			values[config.EnvName(key)] = "7h"
+		default:
+			values[config.EnvName(key)] = "7"
+		}
 	}
-	got := flatten(t, load(t, config.Source{Getenv: values.get}))
-	initial := flatten(t, config.Default())
-	if len(got) < 40 {
-		t.Fatalf("only %d settings found", len(got))
-	}
-	for key, value := range got {
-		if value == initial[key] && key != ".Delivery.Providers" {
-			t.Errorf("%s is still %s", key, value)
+	got := flatten(load(t, config.Source{Getenv: values.get}))
+	for key, value := range initial {
+		if cmp.Equal(value, got[key]) {
+			t.Errorf("%s is still %v", key, value)
 		}
 	}
 }
 
-// flatten renders a Config as leaf -> text.
-func flatten(t *testing.T, cfg config.Config) map[string]string {
-	t.Helper()
-	text, err := json.Marshal(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var tree map[string]any
-	if err := json.Unmarshal(text, &tree); err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]string{}
-	var walk func(prefix string, v any)
-	walk = func(prefix string, v any) {
-		if m, ok := v.(map[string]any); ok {
-			for k, e := range m {
-				walk(prefix+"."+k, e)
+// flatten returns the values of a Config by their keys.
+func flatten(cfg config.Config) map[string]any {
+	out := map[string]any{}
+	var walk func(prefix string, v reflect.Value)
+	walk = func(prefix string, v reflect.Value) {
+		for field, value := range v.Fields() {
+			key := prefix + field.Tag.Get("koanf")
+			if value.Kind() == reflect.Struct {
+				walk(key+".", value)
+			} else {
+				out[key] = value.Interface()
 			}
-			return
 		}
-		out[prefix] = fmt.Sprint(v)
 	}
-	walk("", tree)
+	walk("", reflect.ValueOf(cfg))
 	return out
 }
 
@@ -275,13 +266,11 @@ func TestSecretIsRedacted(t *testing.T) {
 	t.Parallel()
 	cfg := config.Default()
 	cfg.MasterKey = "hush-hush"
-	text, err := json.Marshal(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("start", "config", cfg, "key", cfg.MasterKey)
-	all := string(text) + log.String() + fmt.Sprintf("%v %+v %#v %s %q %x %d", cfg, cfg, cfg.MasterKey, cfg.MasterKey, cfg.MasterKey, cfg.MasterKey, cfg.MasterKey)
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
+		slog.New(handler).Info("start", "config", cfg, "key", cfg.MasterKey)
+	}
+	all := log.String() + fmt.Sprintf("%v %+v %#v %s %q %x %d", cfg, cfg, cfg.MasterKey, cfg.MasterKey, cfg.MasterKey, cfg.MasterKey, cfg.MasterKey)
 	if strings.Contains(all, "hush") || strings.Contains(all, "68757368") {
 		t.Errorf("the secret is shown: %s", all)
 	}

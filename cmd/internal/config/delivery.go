@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 )
 
@@ -123,16 +124,16 @@ func (c *Config) validateDelivery(v *faults) {
 	s := d.SMTP
 	v.unless(s.URL == "" || s.From != "", "delivery.smtp.from (SALLYPORT_SMTP_FROM)", "must be the sender's e-mail address when the mail gateway is set")
 	v.unless(s.URL != "" || s.From == "", "delivery.smtp.url (SALLYPORT_SMTP_URL)", "must be set with delivery.smtp.from, or neither")
-	v.unless((s.DKIMDomain == "") == (s.DKIMKey == "") && (s.DKIMDomain == "") == (s.DKIMSelector == ""),
+	v.unless(allOrNone(s.DKIMDomain, s.DKIMKey, s.DKIMSelector),
 		"delivery.smtp.dkim_domain, dkim_selector, dkim_key", "must be given together")
 	t := d.Twilio
-	given := 0
-	for _, text := range []string{t.AccountSID, t.AuthToken.Reveal(), t.From} {
-		if text != "" {
-			given++
-		}
-	}
-	v.unless(given == 0 || given == 3, "delivery.twilio (SALLYPORT_TWILIO_ACCOUNT_SID, SALLYPORT_TWILIO_AUTH_TOKEN, SALLYPORT_TWILIO_FROM)",
+	v.unless(allOrNone(t.AccountSID, t.AuthToken.Reveal(), t.From), "delivery.twilio (SALLYPORT_TWILIO_ACCOUNT_SID, SALLYPORT_TWILIO_AUTH_TOKEN, SALLYPORT_TWILIO_FROM)",
 		"must be given together")
 	v.unless(t.MaxRisk >= 1 && t.MaxRisk <= 100, "delivery.twilio.max_risk", "must be from 1 to 100")
+}
+
+// allOrNone says whether settings that belong together are all given, or none.
+func allOrNone(texts ...string) bool {
+	given := func(text string) bool { return text != "" }
+	return slices.ContainsFunc(texts, given) != slices.Contains(texts, "")
 }

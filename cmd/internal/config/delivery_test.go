@@ -67,7 +67,7 @@ func TestDeliveryFaultsNameTheirKey(t *testing.T) {
 	}{
 		"not a list":       {"delivery: {providers: {name: x}}", []string{"delivery.providers: wants a list of providers"}},
 		"not a map":        {"delivery: {providers: [x]}", []string{"delivery.providers: entry 1: wants a map"}},
-		"unknown settings": {"delivery: {providers: [{name: a, nmae: b, zz: 1}]}", []string{"entry 1: nmae is not a setting", "entry 1: zz is not"}},
+		"unknown settings": {"delivery: {providers: [{name: a, title: b, zz: 1}]}", []string{"entry 1: title is not a setting", "entry 1: zz is not"}},
 		"wrong kind":       {"delivery: {providers: [{name: a}, {max_risk: high}]}", []string{"entry 2: max_risk: wants a whole number"}},
 		"missing file":     {"delivery: {providers: [{auth_token_file: /nowhere/token}]}", []string{"entry 1: auth_token_file", "no such file"}},
 	} {

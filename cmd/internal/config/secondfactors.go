@@ -22,6 +22,7 @@ type SecondFactors struct {
 	Lifetime time.Duration `koanf:"enrolment_lifetime"`
 
 	TOTP   TOTP         `koanf:"totp"`
+	StepUp StepUp       `koanf:"step_up"`
 	Limits FactorLimits `koanf:"limits"`
 }
 
@@ -32,6 +33,25 @@ type TOTP struct {
 	Period      time.Duration `koanf:"period"`
 	Skew        int           `koanf:"skew"` // steps accepted before and after
 	SecretBytes int           `koanf:"secret_bytes"`
+}
+
+// StepUp says how recent a proof must be before a user changes factors.
+type StepUp struct {
+	// Age is how old a second factor may be; LoginAge a login of a user who has
+	// no second factor yet.
+	Age      time.Duration `koanf:"age"`
+	LoginAge time.Duration `koanf:"login_age"`
+	// ACR and LoginACR are the authentication contexts that a client is told to
+	// ask for (RFC 9470).
+	ACR      string `koanf:"acr"`
+	LoginACR string `koanf:"login_acr"`
+}
+
+// SelfService says what users may do with their own tokens.
+type SelfService struct {
+	// Writable are the attributes that users may write in their own record,
+	// besides secondFactorEnabled and the paths of second factors.
+	Writable []string `koanf:"writable"`
 }
 
 // FactorLimits bounds attempts and sends. 0 is the default of each; the bounds
@@ -62,7 +82,8 @@ func defaultSecondFactors() SecondFactors {
 	return SecondFactors{
 		EmailPaths: []string{"secondFactorEmail"}, PhonePaths: []string{"secondFactorPhoneNumber"},
 		TrustedMessageTexts: true, Lifetime: maxCodeLife,
-		TOTP: TOTP{Algorithm: "SHA1", Digits: 6, Period: 30 * time.Second, Skew: 1, SecretBytes: 20},
+		TOTP:   TOTP{Algorithm: "SHA1", Digits: 6, Period: 30 * time.Second, Skew: 1, SecretBytes: 20},
+		StepUp: StepUp{Age: 5 * time.Minute, LoginAge: 15 * time.Minute, ACR: "MFA", LoginACR: "Default"},
 	}
 }
 
@@ -75,6 +96,17 @@ func (c *Config) validateSecondFactors(v *faults) {
 	v.unless(len(f.IssuerName) <= 60 && !strings.Contains(f.IssuerName, ":"), "second_factors.issuer_name",
 		"must be of 60 bytes at most, without a colon")
 	v.unless(f.Lifetime >= 2*time.Minute && f.Lifetime <= maxCodeLife, "second_factors.enrolment_lifetime", "must be from 2m to 10m")
+	for _, age := range []struct {
+		key   string
+		value time.Duration
+	}{{"second_factors.step_up.age", f.StepUp.Age}, {"second_factors.step_up.login_age", f.StepUp.LoginAge}} {
+		v.unless(age.value >= time.Minute && age.value <= time.Hour, age.key, "must be from 60s to 1h")
+	}
+	for _, name := range []struct{ key, value string }{
+		{"second_factors.step_up.acr", f.StepUp.ACR}, {"second_factors.step_up.login_acr", f.StepUp.LoginACR},
+	} {
+		v.unless(name.value != "" && !strings.ContainsAny(name.value, " \"\\"), name.key, "must be a name without spaces and quotes")
+	}
 	for _, text := range f.Limits.ResendWaits {
 		if _, err := ParseDuration(text); err != nil {
 			v.add("second_factors.limits.resend_waits", err)

@@ -49,7 +49,7 @@ func appendSettings(out []setting, prefix string, v reflect.Value) []setting {
 
 // set assigns a value of a YAML file or the text of a variable or flag.
 func (s setting) set(raw any) error {
-	if providers, ok := s.value.Addr().Interface().(*[]Provider); ok {
+	if providers, ok := reflect.TypeAssert[*[]Provider](s.value.Addr()); ok {
 		return setProviders(providers, raw)
 	}
 	if s.value.Kind() == reflect.Slice {

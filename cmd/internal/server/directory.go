@@ -60,6 +60,8 @@ type Directory struct {
 	auth   *scim.TokenAuthenticator
 	// follower keeps validations in step with the values of users.
 	follower *validation.Follower
+	stepUp   *validation.StepUp
+	hasher   hasher
 
 	closing sync.Once
 	closed  error
@@ -100,13 +102,18 @@ func (d *Directory) assemble(ctx context.Context) error {
 	d.TokenList, d.Resources, d.Members, d.Audit, d.History = d.db, d.db, d.db, d.db, d.db
 	d.Tokens = scim.Tokens{Store: d.db, Tx: d.db, Audit: d.db, Now: d.now, Rand: rand.Reader}
 	//nolint:contextcheck // its goroutine lives until Close, not as long as ctx
-	d.auth, err = scim.NewTokenAuthenticator(scim.TokenAuthenticatorConfig{Store: d.db, Logger: d.logger, Now: d.now})
+	d.auth, err = scim.NewTokenAuthenticator(scim.TokenAuthenticatorConfig{Store: d.db, Owners: d.db, Logger: d.logger, Now: d.now})
 	if err != nil {
 		return err
 	}
 	if d.Delivery, err = d.newDelivery(); err != nil {
 		return err
 	}
+	argon, err := password.New(password.Config{})
+	if err != nil {
+		return fmt.Errorf("prepare password hashing: %w", err)
+	}
+	d.hasher = hasher{argon}
 	if err = d.newFollower(); err != nil {
 		return err
 	}
@@ -168,10 +175,6 @@ func (d *Directory) newService(ctx context.Context, issuer string, resources sci
 	if err != nil {
 		return nil, fmt.Errorf("load cursor key: %w", err)
 	}
-	hasher, err := password.New(password.Config{})
-	if err != nil {
-		return nil, fmt.Errorf("prepare password hashing: %w", err)
-	}
 	ranges, err := d.cfg.TrustedRanges()
 	if err != nil {
 		return nil, fmt.Errorf("trusted_proxies: %w", err)
@@ -185,11 +188,12 @@ func (d *Directory) newService(ctx context.Context, issuer string, resources sci
 		bases = append(bases, trimSlash(u)+scimPath)
 	}
 	return scim.New(scim.Config{
-		Registry: d.Registry, Resources: resources, Members: d.db, Passwords: passwords{hasher, d.db},
+		Registry: d.Registry, Resources: resources, Members: d.db, Passwords: passwords{d.hasher, d.db},
 		Audit: d.db, History: d.db, Removals: d.db, Auth: d.auth,
 		BaseURLs: bases, Authority: scim.FrontAuthority(ranges), DefaultProfile: d.cfg.SCIM.DefaultProfile,
 		Limits: limitsOf(d.cfg.SCIM), Brake: brakeOf(d.cfg.SCIM.Brake), CursorKey: cursorKey,
-		OnUserChange: d.follower.UserChanged, OnDeactivate: d.follower.Deactivated,
+		OnUserChange: d.follower.UserChanged, OnDeactivate: d.endLogins, OnPassword: d.endLogins,
+		Guard: d.stepUp, SelfWritable: d.cfg.SelfService.Writable,
 		FactorPaths: d.follower.Paths.Texts(),
 		Logger:      d.logger, Now: d.now,
 	})

@@ -20,8 +20,9 @@ func (d *Directory) newFollower() error {
 	if err != nil {
 		return fmt.Errorf("second_factors: %w", err)
 	}
-	d.follower = &validation.Follower{Paths: paths, Records: d.db, Challenges: d.db, Audit: d.db}
-	return nil
+	d.follower = &validation.Follower{Paths: paths, Records: d.db, Challenges: d.db, Audit: d.db, Lost: d.lostFactor}
+	d.stepUp, err = d.newStepUp()
+	return err
 }
 
 // limits are the counters that all nodes share.
@@ -30,6 +31,7 @@ type limits struct {
 	sends    *throttle.Sends
 	factors  *throttle.Factors
 	outcomes *throttle.Outcomes
+	password *throttle.Passwords
 	tries    int
 }
 
@@ -55,6 +57,10 @@ func (d *Directory) newLimits(ctx context.Context) (*limits, error) {
 		return nil, err
 	}
 	if l.factors, err = throttle.NewFactors(d.db, numbers, d.now); err != nil {
+		return nil, err
+	}
+	l.password, err = throttle.NewPasswords(throttle.PasswordsConfig{Store: d.db, Limits: numbers, Hash: l.hash, Now: d.now})
+	if err != nil {
 		return nil, err
 	}
 	l.outcomes, err = throttle.NewOutcomes(d.db, d.now)
@@ -102,7 +108,9 @@ func (d *Directory) newValidation(ctx context.Context) (*validation.Service, err
 		States: state.NewSealer(state.NewRing(d.db, d.now), d.now),
 		Sends:  l.sends, Factors: l.factors, Outcomes: l.outcomes, Hash: l.hash, Tries: l.tries,
 		Delivery: d.Delivery, Audit: d.db, Follower: d.follower, Paths: d.follower.Paths,
-		Issuer: issuer, TOTP: app, Lifetime: c.Lifetime,
+		Freshness: d.stepUp, Sessions: d.db, Passwords: d.db, Hasher: d.hasher, PasswordTries: l.password,
+		AdminSetsPasswords: d.cfg.AdminSetsPasswords,
+		Issuer:             issuer, TOTP: app, Lifetime: c.Lifetime,
 		IgnoreTexts: !c.TrustedMessageTexts, NoVoiceEnrolment: !d.cfg.Delivery.VoiceEnrolment,
 		Logger: d.logger, Now: d.now,
 	})

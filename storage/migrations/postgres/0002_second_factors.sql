@@ -144,3 +144,23 @@ CREATE TABLE inbox_messages (
 );
 CREATE INDEX inbox_messages_kid ON inbox_messages (kid);
 CREATE INDEX inbox_messages_expires ON inbox_messages (expires_at);
+
+-- Sessions and users' own tokens. A token whose user_id is set counts only as
+-- long as the session that its session_id names lives.
+CREATE TABLE sessions (
+  id         TEXT COLLATE "C" PRIMARY KEY,
+  user_id    TEXT COLLATE "C" NOT NULL,
+  created_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  ip         TEXT COLLATE "C" NOT NULL,
+  user_agent TEXT COLLATE "C" NOT NULL,
+  proofs     TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX sessions_user ON sessions (user_id, created_at);
+CREATE INDEX sessions_expires ON sessions (expires_at);
+ALTER TABLE tokens ADD COLUMN user_id TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN session_id TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN client_id TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN public_client BOOLEAN NOT NULL DEFAULT FALSE;
+CREATE INDEX tokens_user ON tokens (user_id, session_id) WHERE user_id <> '';
+ALTER TABLE user_security ADD COLUMN must_change BOOLEAN NOT NULL DEFAULT FALSE;

@@ -144,3 +144,23 @@ CREATE TABLE inbox_messages (
 ) WITHOUT ROWID;
 CREATE INDEX inbox_messages_kid ON inbox_messages (kid);
 CREATE INDEX inbox_messages_expires ON inbox_messages (expires_at);
+
+-- Sessions and users' own tokens. A token whose user_id is set counts only as
+-- long as the session that its session_id names lives.
+CREATE TABLE sessions (
+  id         TEXT PRIMARY KEY,
+  user_id    TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  ip         TEXT NOT NULL,
+  user_agent TEXT NOT NULL,
+  proofs     TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX sessions_user ON sessions (user_id, created_at);
+CREATE INDEX sessions_expires ON sessions (expires_at);
+ALTER TABLE tokens ADD COLUMN user_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN session_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN client_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN public_client INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tokens_user ON tokens (user_id, session_id) WHERE user_id <> '';
+ALTER TABLE user_security ADD COLUMN must_change INTEGER NOT NULL DEFAULT 0;

@@ -1,0 +1,35 @@
+package server
+
+import (
+	"context"
+
+	"github.com/sallyport-id/sallyport/scim"
+	"github.com/sallyport-id/sallyport/validation"
+)
+
+// newStepUp makes the rule that asks for a recent second factor before factors
+// change, by whatever route.
+func (d *Directory) newStepUp() (*validation.StepUp, error) {
+	c := d.cfg.SecondFactors.StepUp
+	return validation.NewStepUp(validation.StepUpConfig{
+		Sessions: d.db, Records: d.db, Secrets: d.db, Paths: d.follower.Paths, Now: d.now,
+		Age: c.Age, LoginAge: c.LoginAge, ACR: c.ACR, LoginACR: c.LoginACR,
+	})
+}
+
+// endLogins ends all that a user is logged in to, in the transaction of what
+// makes it necessary.
+func (d *Directory) endLogins(ctx context.Context, userID string) error {
+	return d.follower.EndLogins(ctx, d.db, userID, d.now())
+}
+
+// lostFactor ends the other sessions of a user who has lost or replaced a
+// factor; that of a user who did it stays.
+func (d *Directory) lostFactor(ctx context.Context, caller scim.Caller, userID, _ string) error {
+	keep := ""
+	if caller.UserID == userID {
+		keep = caller.SessionID
+	}
+	_, err := d.db.EndSessions(ctx, userID, keep, d.now())
+	return err
+}

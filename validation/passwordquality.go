@@ -1,0 +1,82 @@
+package validation
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/sallyport-id/sallyport/scim"
+)
+
+const (
+	qualityURN          = "urn:pingidentity:schemas:2.0:PasswordQualityRequirement"
+	qualityResourceType = "Password Quality Requirements"
+)
+
+// passwordRequirement is one rule. Satisfied is absent where no password is
+// judged. The lengths are strings, as the original's are.
+type passwordRequirement struct {
+	Type        string `json:"type"`
+	Satisfied   *bool  `json:"requirementSatisfied,omitempty"`
+	Description string `json:"description"`
+	MinLength   string `json:"minPasswordLength,omitempty"`
+	MaxLength   string `json:"maxPasswordLength,omitempty"`
+}
+
+// qualityRecord says what a new password must be like.
+type qualityRecord struct {
+	Schemas         []string              `json:"schemas"`
+	Meta            meta                  `json:"meta"`
+	CurrentRequired bool                  `json:"currentPasswordRequired"`
+	MustChange      bool                  `json:"mustChangePassword"`
+	Requirements    []passwordRequirement `json:"passwordRequirements"`
+}
+
+func (s *Service) showQuality(ctx context.Context, t Target, _ none) (qualityRecord, error) {
+	state, err := s.cfg.Passwords.Password(ctx, t.User.ID)
+	if err != nil {
+		return qualityRecord{}, fmt.Errorf("read password: %w", err)
+	}
+	return qualityRecord{
+		Schemas:         []string{qualityURN},
+		Meta:            meta{ResourceType: qualityResourceType, Location: t.Location("")},
+		CurrentRequired: t.Own, MustChange: state.MustChange,
+		Requirements: s.requirements(t.Own),
+	}, nil
+}
+
+// requirements are the rules in force; the last is known only to those who
+// know the present password.
+func (s *Service) requirements(own bool) []passwordRequirement {
+	rules := s.cfg.Hasher.Rules()
+	all := []passwordRequirement{{
+		Type: "length", Description: fmt.Sprintf("At least %d characters.", rules.MinLength),
+		MinLength: strconv.Itoa(rules.MinLength), MaxLength: strconv.Itoa(rules.MaxLength),
+	}}
+	if own {
+		all = append(all, passwordRequirement{Type: "notCurrentPassword", Description: "Not the current password."})
+	}
+	return all
+}
+
+// checkQuality judges a chosen password. A user who has just proved the present
+// one may be told that the new one is the same; nobody else may.
+func (s *Service) checkQuality(t Target, req passwordRequest) error {
+	all := s.requirements(t.Own)
+	bad := false
+	for i := range all {
+		ok := s.cfg.Hasher.Acceptable(req.next)
+		if all[i].Type == "notCurrentPassword" {
+			ok = req.next != req.current
+		}
+		all[i].Satisfied = &ok
+		bad = bad || !ok
+	}
+	if !bad {
+		return nil
+	}
+	e := scim.NewError(http.StatusBadRequest, scim.TypeInvalidValue, "The new password does not meet the requirements.")
+	e.Members = map[string]any{passwordErrorURN: map[string]any{"passwordRequirements": all}}
+	return e
+}
