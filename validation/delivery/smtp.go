@@ -57,7 +57,7 @@ func (g *smtpGateway) deliver(ctx context.Context, m Message, c content) (Receip
 			return Receipt{ProviderID: messageID, Reply: scrub(reply, m)}, nil
 		}
 		var step *stepError
-		if errors.As(err, &step) && step.step == stepMail && step.code() == 0 && reused && ctx.Err() == nil {
+		if reused && errors.As(err, &step) && step.dead() && ctx.Err() == nil {
 			conn.discard()
 			continue
 		}
@@ -88,14 +88,25 @@ func (e *stepError) Error() string { return string(e.step) + ": " + e.err.Error(
 // Unwrap returns the cause.
 func (e *stepError) Unwrap() error { return e.err }
 
-// code is the reply code of the gateway; 0 if it did not answer.
-func (e *stepError) code() int {
+// reply is the code and the text with which the gateway refused; 0 if it did
+// not answer.
+func (e *stepError) reply() (code int, text string) {
 	var reply *textproto.Error
 	if errors.As(e.err, &reply) {
-		return reply.Code
+		return reply.Code, reply.Msg
 	}
-	return 0
+	return 0, ""
 }
+
+// dead says whether the connection had ended before the transaction began: no
+// answer, or the farewell of RFC 5321 section 3.8.
+func (e *stepError) dead() bool {
+	code, _ := e.reply()
+	return e.step == stepMail && (code == 0 || code == closing)
+}
+
+// closing is the reply of a gateway that ends the connection.
+const closing = 421
 
 // classify maps a fault to the three that a caller tells apart. A final 5xx
 // answer to the recipient condemns the destination, unless its enhanced code
@@ -105,13 +116,12 @@ func classify(err error, m Message) error {
 	kind := ErrUnavailable
 	var step *stepError
 	if errors.As(err, &step) {
-		code := step.code()
+		code, text := step.reply()
 		switch {
 		case step.step == stepMessage && code == 0:
 			kind = ErrUnknown
-		case step.step == stepRcpt && code >= 500 && aboutMailbox(code, step.err.Error()):
-			kind = ErrRefused
-		case step.step == stepMessage && code >= 500 && strings.Contains(step.err.Error(), " 5.1."):
+		case step.step == stepRcpt && code >= 500 && aboutMailbox(code, text),
+			step.step == stepMessage && code >= 500 && strings.HasPrefix(text, "5.1."):
 			kind = ErrRefused
 		}
 	}
@@ -123,25 +133,25 @@ func classify(err error, m Message) error {
 // one, 550, 551 and 553 are (RFC 5321 section 4.2.3). X.7 is policy, such as a
 // relay that does not know us.
 func aboutMailbox(code int, text string) bool {
-	_, rest, _ := strings.Cut(text, fmt.Sprintf("%d ", code))
-	if class, subject, ok := enhancedCode(rest); ok && class == '5' {
+	if subject, ok := permanentSubject(text); ok {
 		return subject == "1" || subject == "2"
 	}
 	return code == 550 || code == 551 || code == 553
 }
 
-func enhancedCode(text string) (class byte, subject string, ok bool) {
-	word, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+// permanentSubject reads the subject of an enhanced code of class 5.
+func permanentSubject(text string) (string, bool) {
+	word, _, _ := strings.Cut(text, " ")
 	parts := strings.Split(word, ".")
-	if len(parts) != 3 || len(parts[0]) != 1 {
-		return 0, "", false
+	if len(parts) != 3 || parts[0] != "5" {
+		return "", false
 	}
 	for _, p := range parts {
 		if p == "" || strings.Trim(p, "0123456789") != "" {
-			return 0, "", false
+			return "", false
 		}
 	}
-	return parts[0][0], parts[1], true
+	return parts[1], true
 }
 
 // scrub keeps the destination and the code out of what is logged and shown.

@@ -104,8 +104,11 @@ func (p *smtpPool) put(c *smtpConn) {
 // after resetting the transaction; others are ended.
 func (p *smtpPool) putBack(c *smtpConn, err error) {
 	var step *stepError
-	// 421: the gateway closes the connection itself (RFC 5321 section 3.8).
-	if !errors.As(err, &step) || step.code() == 0 || step.code() == 421 || c.client.Reset() != nil {
+	code := 0
+	if errors.As(err, &step) {
+		code, _ = step.reply()
+	}
+	if code == 0 || code == closing || c.client.Reset() != nil {
 		c.discard()
 		return
 	}
