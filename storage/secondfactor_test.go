@@ -25,3 +25,13 @@ func TestUserSecurity(t *testing.T) {
 	t.Parallel()
 	storagetest.EachDatabase(t, storagetest.UserSecurity)
 }
+
+func TestSends(t *testing.T) {
+	t.Parallel()
+	storagetest.EachDatabase(t, storagetest.Sends)
+}
+
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	storagetest.EachDatabase(t, storagetest.Failures)
+}
