@@ -231,6 +231,15 @@ func (s *Service) list(rt *schema.ResourceType) handler {
 func (s *Service) search(rt *schema.ResourceType) handler {
 	return func(c echo.Context, caller Caller) error {
 		noteRequest(c, caller, typeName(rt), "")
+		params, err := queryParams(c)
+		if err != nil {
+			return err
+		}
+		// RFC 7644 section 3.4.2.2: a filter is never ignored.
+		if _, ok := params[paramFilter]; ok {
+			return NewError(http.StatusBadRequest, TypeInvalidFilter,
+				"A search takes its filter from the body; leave filter out of the URL.")
+		}
 		body, err := s.decodeBody(c, nil)
 		if err != nil {
 			return err

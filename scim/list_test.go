@@ -378,6 +378,19 @@ func TestRow67_FiltersAreNeverIgnored(t *testing.T) {
 	}
 }
 
+// Row 68: a filter is never ignored, not even one that stands where a search
+// does not look for it.
+func TestRow68_SearchWithFilterInTheURL(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, options{})
+	s.user("ann")
+	body := map[string]any{"schemas": []string{scim.SearchURN}}
+	for _, path := range []string{"/Users/.search", "/.search"} {
+		s.refuse(http.StatusBadRequest, string(scim.TypeInvalidFilter), http.MethodPost, path+"?Filter=userName%20eq%20%22bob%22", body)
+		s.want(http.StatusOK, http.MethodPost, path+"?aadOptscim062020", body)
+	}
+}
+
 // Row 72: queries across types, at the root and by search.
 func TestRow72_RootQuery(t *testing.T) {
 	t.Parallel()
