@@ -21,8 +21,8 @@ var (
 	ErrExhausted = errors.New("challenge has no tries left")
 )
 
-// ErrInTransaction: the context of CountAttempt carries a transaction. It is a
-// bug of the caller.
+// ErrInTransaction reports that the context of CountAttempt carries a
+// transaction, which is a bug of the caller.
 var ErrInTransaction = errors.New("an attempt cannot be counted inside a transaction")
 
 // Bounds of MaxAttempts.

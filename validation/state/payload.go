@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -38,7 +39,7 @@ type actorPayload struct {
 }
 
 func (c Claims) encode() ([]byte, error) {
-	out, err := json.Marshal(payload{
+	out, err := json.Marshal(payload{ //nolint:gosec // G117: what is marshaled here is encrypted at once
 		JTI: c.JTI, Version: version, Kind: c.Kind, Subject: c.Subject,
 		Issued: c.IssuedAt.Unix(), Expires: c.ExpiresAt.Unix(),
 		Actor: actorPayload(c.Actor), Path: c.Path, Value: c.Value, Provider: c.Provider,
@@ -60,7 +61,7 @@ func decodeClaims(plain []byte, kind Kind) (Claims, bool) {
 	if err := decoder.Decode(&p); err != nil {
 		return Claims{}, false
 	}
-	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // Token returns io.EOF itself
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return Claims{}, false
 	}
 	if p.Version != version || p.Kind != kind || p.JTI == "" || p.Subject == "" {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// ErrInTransaction: the context of a method that commits by itself carries a
-// transaction. It is a bug of the caller.
+// ErrInTransaction reports that the context of a method that commits by itself
+// carries a transaction, which is a bug of the caller.
 var ErrInTransaction = errors.New("a failure cannot be counted inside a transaction")
 
 // Decision is the answer to "may this happen now".

@@ -123,27 +123,33 @@ func TestOtherSpellings(t *testing.T) {
 	}{
 		"local part in capitals": {
 			func(s *throttle.Send) { s.Destination = "Dr.Veil@example.com" },
-			[]string{"destination_hour", "destination_day", "resend", "user_day", "ip_hour", "client_hour"}, nil,
+			[]string{"destination_hour", "destination_day", "resend", "user_day", "ip_hour", "client_hour"},
+			nil,
 		},
 		"another address of the /64": {
 			func(s *throttle.Send) { s.IP = netip.MustParseAddr("2001:db8:1:2:ffff::1") },
-			[]string{"ip_hour", "resend"}, nil,
+			[]string{"ip_hour", "resend"},
+			nil,
 		},
 		"an address with a zone": {
 			func(s *throttle.Send) { s.IP = s.IP.WithZone("eth0") },
-			[]string{"ip_hour"}, nil,
+			[]string{"ip_hour"},
+			nil,
 		},
 		"another /64": {
 			func(s *throttle.Send) { s.IP = netip.MustParseAddr("2001:db8:1:3::4") },
-			[]string{"resend"}, []string{"ip_hour"},
+			[]string{"resend"},
+			[]string{"ip_hour"},
 		},
 		"another user": {
 			func(s *throttle.Send) { s.User = "v" },
-			[]string{"destination_hour", "destination_day"}, []string{"resend", "user_day"},
+			[]string{"destination_hour", "destination_day"},
+			[]string{"resend", "user_day"},
 		},
 		"another destination": {
 			func(s *throttle.Send) { s.Destination = "dr.veil@example.org" },
-			[]string{"user_day"}, []string{"resend", "destination_hour", "destination_day"},
+			[]string{"user_day"},
+			[]string{"resend", "destination_hour", "destination_day"},
 		},
 	} {
 		before := keysOf(t, base)

@@ -66,7 +66,7 @@ type number struct {
 	def, min, max int
 }
 
-func (l *Limits) numbers() []number {
+func numbersOf(l *Limits) []number {
 	return []number{
 		{"tries", &l.Tries, 5, 3, 10},
 		{"ceiling", &l.Ceiling, 100, 10, 100},
@@ -87,7 +87,7 @@ func (l *Limits) numbers() []number {
 
 // WithDefaults returns the limits with every zero field filled.
 func (l Limits) WithDefaults() Limits {
-	for _, n := range l.numbers() {
+	for _, n := range numbersOf(&l) {
 		if *n.value == 0 {
 			*n.value = n.def
 		}
@@ -109,7 +109,7 @@ func (l Limits) WithDefaults() Limits {
 func (l Limits) Validate(prefix string) error {
 	l = l.WithDefaults()
 	var errs []error
-	for _, n := range l.numbers() {
+	for _, n := range numbersOf(&l) {
 		switch {
 		case *n.value >= n.min && *n.value <= n.max:
 		case n.max == most:

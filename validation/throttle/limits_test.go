@@ -139,10 +139,9 @@ func TestClosure(t *testing.T) {
 func TestDelay(t *testing.T) {
 	t.Parallel()
 	r := throttle.PasswordRule{First: 5, Longest: 30 * time.Second}
-	want := []time.Duration{0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 30, 30, 30}
-	for n, seconds := range want {
-		if got := r.Delay(n); got != seconds*time.Second {
-			t.Errorf("Delay(%d) = %v, want %v", n, got, seconds*time.Second)
+	for n, seconds := range []float64{0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 30, 30, 30} {
+		if got := r.Delay(n); got.Seconds() != seconds {
+			t.Errorf("Delay(%d) = %v, want %v s", n, got, seconds)
 		}
 	}
 	if got := r.Delay(1 << 30); got != 30*time.Second {

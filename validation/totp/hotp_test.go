@@ -2,7 +2,7 @@ package totp_test
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // RFC 4226 is made of it
+	"crypto/sha1"
 	"encoding/binary"
 )
 

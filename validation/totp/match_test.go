@@ -68,9 +68,14 @@ func TestWindow(t *testing.T) {
 		shift time.Duration
 		want  bool
 	}{
-		{0, 0, true}, {0, 2 * time.Second, false}, {0, -30 * time.Second, false},
-		{1, -59 * time.Second, true}, {1, -60 * time.Second, false},
-		{1, 0, true}, {1, 30 * time.Second, true}, {1, 31 * time.Second, false},
+		{0, 0, true},
+		{0, 2 * time.Second, false},
+		{0, -30 * time.Second, false},
+		{1, -59 * time.Second, true},
+		{1, -60 * time.Second, false},
+		{1, 0, true},
+		{1, 30 * time.Second, true},
+		{1, 31 * time.Second, false},
 		{1, 30 * time.Minute, false},
 	} {
 		step, ok := totp.Match(secret, own, at.Add(c.shift), config(totp.SHA1, 6, c.skew))

@@ -43,7 +43,7 @@ func TestOathtool(t *testing.T) {
 		secret := totp.NewSecret(cfg)
 		for _, shift := range []time.Duration{-c.period, 0, c.period} {
 			at := now.Add(shift)
-			out, err := exec.CommandContext(t.Context(), path, "--totp="+string(c.algorithm), "--base32", //nolint:gosec // arguments of this test
+			out, err := exec.CommandContext(t.Context(), path, "--totp="+string(c.algorithm), "--base32",
 				"--digits="+strconv.Itoa(c.digits), "--time-step-size="+c.period.String(),
 				"--now="+at.Format("2006-01-02 15:04:05 UTC"), secret.Base32()).Output()
 			if err != nil {

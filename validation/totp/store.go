@@ -7,10 +7,11 @@ import (
 )
 
 var (
-	// ErrNotEnrolled: the user has no authenticator app, or no longer the one
-	// that was read.
+	// ErrNotEnrolled reports that the user has no authenticator app, or no longer
+	// the one that was read.
 	ErrNotEnrolled = errors.New("no authenticator app is enrolled")
-	// ErrStepUsed: a code of this step or of a later one was accepted before.
+	// ErrStepUsed reports that a code of this step or of a later one was accepted
+	// before.
 	ErrStepUsed = errors.New("the code was used before")
 )
 
