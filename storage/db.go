@@ -35,6 +35,7 @@ type DB struct {
 	indexedAttrs     []string
 	uniqueGroupNames bool
 	queryTimeout     time.Duration
+	scans            scanGate
 	now              func() time.Time
 	index            indexSet
 	ranks            rankCache

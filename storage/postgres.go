@@ -25,6 +25,7 @@ func (db *DB) openPostgres(ctx context.Context, dsn string) error {
 		config.RuntimeParams["application_name"] = "sallyport"
 	}
 	db.pool = stdlib.OpenDB(*config, stdlib.OptionAfterConnect(db.prepareSession))
+	db.scans = newScanGate(db.cfg.MaxConns)
 	db.pool.SetMaxOpenConns(db.cfg.MaxConns)
 	db.pool.SetMaxIdleConns(db.cfg.MaxConns)
 	db.orm, err = gorm.Open(postgres.New(postgres.Config{Conn: db.pool}), db.ormConfig())

@@ -31,6 +31,12 @@ func (db *DB) Query(ctx context.Context, q scim.Query) (*scim.Page, error) {
 	if r.brief(ctx) {
 		return r.answer(db.pointContext(ctx))
 	}
+	if !db.holding(ctx) {
+		if err := db.scans.enter(ctx, db.queryTimeout); err != nil {
+			return nil, fmt.Errorf("query %s: %w", r.names(), err)
+		}
+		defer db.scans.leave()
+	}
 	limited, cancel := context.WithTimeout(ctx, db.queryTimeout)
 	defer cancel()
 	page, err := r.answer(limited)

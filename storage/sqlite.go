@@ -76,6 +76,7 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	db.scans = newScanGate(db.cfg.ReadConns)
 	if db.pool, err = db.orm.DB(); err != nil {
 		return fmt.Errorf("take the pool of gorm: %w", err)
 	}
