@@ -90,7 +90,7 @@ func keeps(info *typeInfo, ref schema.Ref, d *draft, p *Profile) bool {
 	case info.user && ref.URN == "" && ref.Attr.Name == "active":
 		return true
 	case ref.URN == schema.SecondFactorURN:
-		return d.object[ref.URN] == nil
+		return !d.clears(ref)
 	}
 	return false
 }

@@ -75,6 +75,12 @@ func Settings(tb testing.TB) config.Config {
 // Start starts a server with these settings.
 func Start(tb testing.TB, cfg config.Config, edits ...func(*config.Config)) *Server {
 	tb.Helper()
+	return StartAt(tb, time.Now, cfg, edits...)
+}
+
+// StartAt is Start with a clock.
+func StartAt(tb testing.TB, now func() time.Time, cfg config.Config, edits ...func(*config.Config)) *Server {
+	tb.Helper()
 	for _, edit := range edits {
 		edit(&cfg)
 	}
@@ -86,7 +92,7 @@ func Start(tb testing.TB, cfg config.Config, edits ...func(*config.Config)) *Ser
 	s.cancel = cancel
 	var err error
 	s.Server, err = server.New(ctx, cfg, server.Options{
-		Logger: server.NewLogger(cfg.Log, s.Log), Notice: s.Notice, Now: time.Now,
+		Logger: server.NewLogger(cfg.Log, s.Log), Notice: s.Notice, Now: now,
 	})
 	if err != nil {
 		cancel()
