@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// ErrNoBackup: this database is saved with its own tools.
+// ErrNoBackup says that this database is saved with its own tools.
 var ErrNoBackup = errors.New("only the embedded database is backed up by this program: save PostgreSQL with pg_dump")
 
 // Backup writes a consistent copy of the embedded database to a new file,

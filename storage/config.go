@@ -129,7 +129,7 @@ func (c Config) target() (dialect, string, error) {
 	case scheme == "sqlite" || scheme == "sqlite3" || scheme == "file":
 		return sqlitePath(rest)
 	default:
-		return 0, "", fmt.Errorf("database URL scheme %q: use postgres:// or sqlite:", scheme)
+		return 0, "", fmt.Errorf("use postgres:// or sqlite: as the scheme of the database URL, not %q", scheme)
 	}
 }
 

@@ -29,7 +29,8 @@ const (
 func copyTables() []copyTable {
 	return []copyTable{
 		{name: "resources", order: "seq", columns: []string{
-			"seq", "type", "id", "domain", "version", "created", "last_modified", "name_key", "external_id", "doc", "*keys"}},
+			"seq", "type", "id", "domain", "version", "created", "last_modified", "name_key", "external_id", "doc", "*keys",
+		}},
 		{name: "resource_values", order: "type, attr, key, id", columns: []string{"type", "attr", "key", "id"}},
 		{name: "resource_unique", order: "type, attr, key", columns: []string{"type", "attr", "key", "id"}},
 		{name: "value_indexes", order: "type, attr", columns: []string{"type", "attr", "state"}, derived: true},
@@ -39,21 +40,29 @@ func copyTables() []copyTable {
 		{name: "tokens", order: "id", columns: []string{
 			"id", "name", "?live", "hash", "scopes", "profile", "overrides", "domain", "?ignore_passwords",
 			"created_at", "expires_at", "revoked_at", "last_used_at", "removals_allowed_until",
-			"user_id", "session_id", "client_id", "?public_client"}},
+			"user_id", "session_id", "client_id", "?public_client",
+		}},
 		{name: "sessions", order: "id", columns: []string{
-			"id", "user_id", "created_at", "expires_at", "ip", "user_agent", "proofs"}},
+			"id", "user_id", "created_at", "expires_at", "ip", "user_agent", "proofs",
+		}},
 		{name: "removals", order: "token_id, minute", columns: []string{"token_id", "minute", "n"}},
-		{name: "audit_events", order: "id", columns: []string{
-			"id", "time", "event", "outcome", "target_id", "subject_id", "actor_id", "body"},
-			fresh: "event = 'key.created'"},
+		{
+			name: "audit_events", order: "id", columns: []string{
+				"id", "time", "event", "outcome", "target_id", "subject_id", "actor_id", "body",
+			},
+			fresh: "event = 'key.created'",
+		},
 		{name: "server_keys", order: "id", columns: []string{"id", "purpose", "kid", "sealed", "created_at", "state"}},
 		{name: "state_keys", order: "id", columns: []string{
-			"id", "kid", "sealed", "state", "created_at", "changed_at", "minted"}},
+			"id", "kid", "sealed", "state", "created_at", "changed_at", "minted",
+		}},
 		{name: "challenges", order: "jti", columns: []string{
 			"jti", "sub", "kind", "path", "dest_hash", "attempts", "max_attempts",
-			"created_at", "expires_at", "superseded_at", "used_at"}},
+			"created_at", "expires_at", "superseded_at", "used_at",
+		}},
 		{name: "totp_secrets", order: "user_id", columns: []string{
-			"user_id", "id", "kid", "sealed", "algorithm", "digits", "period", "last_step", "created_at"}},
+			"user_id", "id", "kid", "sealed", "algorithm", "digits", "period", "last_step", "created_at",
+		}},
 		{name: "user_security", order: "user_id", columns: []string{"user_id", "credential_epoch", "?must_change"}},
 		{name: "factor_epochs", order: "user_id, factor", columns: []string{"user_id", "factor", "epoch"}},
 		{name: "validations", order: "user_id, path", columns: []string{"user_id", "path", "value_hash", "validated_at"}},
@@ -62,10 +71,12 @@ func copyTables() []copyTable {
 		{name: "send_outcomes", order: "jti", columns: []string{"jti", "prefix", "sent_at", "verified"}},
 		{name: "prefix_pauses", order: "prefix", columns: []string{"prefix", "until"}},
 		{name: "factor_failures", order: "user_id, factor", columns: []string{
-			"user_id", "factor", "n", "closed_until", "disabled", "last_at"}},
+			"user_id", "factor", "n", "closed_until", "disabled", "last_at",
+		}},
 		{name: "password_failures", order: "scope, key", columns: []string{"scope", "key", "n", "not_before", "last_at"}},
 		{name: "delivery_messages", order: "id", columns: []string{
-			"id", "provider", "provider_id", "channel", "country", "dest_hash", "created_at", "status"}},
+			"id", "provider", "provider_id", "channel", "country", "dest_hash", "created_at", "status",
+		}},
 		{name: "inbox_messages", order: "id", columns: []string{"id", "kid", "sealed", "created_at", "expires_at"}},
 		{name: "settings", order: "name", columns: []string{"name", "value"}, derived: true},
 	}
@@ -75,7 +86,7 @@ func copyTables() []copyTable {
 // the widest table stay below SQLite's limit of 32,766.
 const copyRows = 500
 
-// ErrNotEmpty: the target of a copy holds data already.
+// ErrNotEmpty says that the target of a copy holds data already.
 var ErrNotEmpty = errors.New("the target database is not empty")
 
 // Copy moves the whole content of one database into an empty one of either
@@ -109,7 +120,7 @@ func Copy(ctx context.Context, from, to *DB, progress func(table string, rows in
 // the target.
 func (db *DB) beginCopy(ctx context.Context) error {
 	return db.InTx(ctx, func(ctx context.Context) error {
-		_, unfinished, err := db.setting(ctx, halfCopy)
+		unfinished, err := db.hasSetting(ctx, halfCopy)
 		if err != nil {
 			return err
 		}

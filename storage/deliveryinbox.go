@@ -31,11 +31,25 @@ func inboxPlace(id string) seal.Place {
 	return seal.Place{Table: "inbox_messages", Column: "sealed", Row: id}
 }
 
+// sealedMessage is an inbox message as its column holds it, sealed.
+type sealedMessage struct {
+	ID        string           `json:"id"`
+	Channel   delivery.Channel `json:"channel"`
+	Provider  string           `json:"provider"`
+	To        string           `json:"to"`
+	Subject   string           `json:"subject,omitempty"`
+	Text      string           `json:"text"`
+	Code      string           `json:"code"`
+	Language  string           `json:"language"`
+	CreatedAt time.Time        `json:"created_at"`
+	ExpiresAt time.Time        `json:"expires_at"`
+}
+
 // AddInboxMessage implements [delivery.InboxStore]. Address, text and code are
 // in the sealed column.
 func (db *DB) AddInboxMessage(ctx context.Context, m delivery.InboxMessage) error {
 	m.ID = db.ids.next()
-	plain, err := json.Marshal(m)
+	plain, err := json.Marshal(sealedMessage(m))
 	if err != nil {
 		return fmt.Errorf("encode inbox message: %w", err)
 	}
@@ -66,11 +80,11 @@ func (db *DB) InboxMessages(ctx context.Context, now time.Time) ([]delivery.Inbo
 		if err != nil {
 			return fmt.Errorf("open inbox message %s: %w", id, err)
 		}
-		var m delivery.InboxMessage
+		var m sealedMessage
 		if err := json.Unmarshal(plain, &m); err != nil {
 			return fmt.Errorf("decode inbox message %s: %w", id, err)
 		}
-		out = append(out, m)
+		out = append(out, delivery.InboxMessage(m))
 		return nil
 	})
 	if err != nil {

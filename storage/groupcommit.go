@@ -218,7 +218,7 @@ func (w *groupWriter) transact(jobs []*job) (lost *job, err error) {
 	}
 	if len(jobs) == 1 && jobs[0].err != nil {
 		w.rollback(ctx)
-		return nil, nil
+		return nil, nil //nolint:nilerr // the job keeps its error; none other is lost
 	}
 	if err := w.finish(ctx, group); err != nil {
 		w.rollback(ctx)
@@ -250,7 +250,8 @@ func (w *groupWriter) runJob(ctx context.Context, j *job, savepoint bool) error 
 		}
 	}
 	j.tx = w.newTransaction()
-	j.err = contained(context.WithValue(context.WithoutCancel(j.ctx), txKey{w.db}, j.tx), j.fn)
+	inner := context.WithValue(context.WithoutCancel(j.ctx), txKey{w.db}, j.tx)
+	j.err = contained(inner, j.fn) //nolint:contextcheck // a job runs under the context of its caller
 	if !savepoint {
 		return nil
 	}

@@ -126,7 +126,7 @@ func TestCopy(t *testing.T) {
 				source, target := openFrom(t), openTo(t)
 				sourceDB, targetDB := source.Open(t), target.Open(t)
 				f := fill(t, source, sourceDB, 1203)
-				var last = map[string]int64{}
+				last := map[string]int64{}
 				err := storage.Copy(t.Context(), sourceDB, targetDB, func(table string, rows int64) { last[table] = rows })
 				if err != nil {
 					t.Fatalf("Copy: %v", err)

@@ -79,10 +79,10 @@ func (r *readTx) ExecContext(ctx context.Context, query string, args ...any) (sq
 func (r *readTx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	st := r.cached(query)
 	if st == nil {
-		return r.tx.QueryContext(ctx, questioned(query), args...)
+		return r.tx.QueryContext(ctx, questioned(query), args...) //nolint:sqlclosecheck // the caller closes the rows
 	}
 	defer r.pool.release(st)
-	return r.tx.StmtContext(ctx, st.Stmt).QueryContext(ctx, args...)
+	return r.tx.StmtContext(ctx, st.Stmt).QueryContext(ctx, args...) //nolint:sqlclosecheck // the end of tx closes it
 }
 
 // QueryRowContext implements querier.
@@ -92,5 +92,5 @@ func (r *readTx) QueryRowContext(ctx context.Context, query string, args ...any)
 		return r.tx.QueryRowContext(ctx, questioned(query), args...)
 	}
 	defer r.pool.release(st)
-	return r.tx.StmtContext(ctx, st.Stmt).QueryRowContext(ctx, args...)
+	return r.tx.StmtContext(ctx, st.Stmt).QueryRowContext(ctx, args...) //nolint:sqlclosecheck // the end of tx closes it
 }

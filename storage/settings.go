@@ -3,20 +3,18 @@ package storage
 import (
 	"context"
 	"errors"
-
-	"github.com/sallyport-id/sallyport/scim"
 )
 
 // halfCopy is the setting that stands in a database while it is the target of
 // a copy.
 const halfCopy = "copy_unfinished"
 
-// ErrHalfCopy: the database is the target of a copy that has not finished.
+// ErrHalfCopy says that the database is the target of a copy that has not finished.
 var ErrHalfCopy = errors.New("the database is the target of an unfinished migration: run the migration again, or empty the database")
 
 // refuseHalfCopy stops the start on a database that lacks a part of its data.
 func (db *DB) refuseHalfCopy(ctx context.Context) error {
-	_, found, err := db.setting(ctx, halfCopy)
+	found, err := db.hasSetting(ctx, halfCopy)
 	if err != nil {
 		return err
 	}
@@ -26,13 +24,10 @@ func (db *DB) refuseHalfCopy(ctx context.Context) error {
 	return nil
 }
 
-// setting reads one row of settings.
-func (db *DB) setting(ctx context.Context, name string) (value string, found bool, err error) {
-	err = db.reader(ctx).QueryRowContext(ctx, "SELECT value FROM settings WHERE name = $1", name).Scan(&value)
-	if err = db.sqlError(ctx, "read setting "+name, err); errors.Is(err, scim.ErrNotFound) {
-		return "", false, nil
-	}
-	return value, err == nil, err
+// hasSetting says whether there is a row of settings.
+func (db *DB) hasSetting(ctx context.Context, name string) (found bool, err error) {
+	err = db.reader(ctx).QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM settings WHERE name = $1)", name).Scan(&found)
+	return found, db.sqlError(ctx, "read setting "+name, err)
 }
 
 // setSetting writes one row of settings; it must run in a transaction.

@@ -52,7 +52,7 @@ func (s *statements) ExecContext(ctx context.Context, query string, args ...any)
 		return nil, err
 	}
 	defer s.release(st)
-	return st.Stmt.ExecContext(ctx, args...)
+	return st.ExecContext(ctx, args...)
 }
 
 // QueryContext implements querier.
@@ -63,7 +63,7 @@ func (s *statements) QueryContext(ctx context.Context, query string, args ...any
 	}
 	// The rows keep the statement alive themselves once they exist.
 	defer s.release(st)
-	return st.Stmt.QueryContext(ctx, args...)
+	return st.QueryContext(ctx, args...) //nolint:sqlclosecheck // the caller closes the rows
 }
 
 // QueryRowContext implements querier.
@@ -74,7 +74,7 @@ func (s *statements) QueryRowContext(ctx context.Context, query string, args ...
 		return s.ConnPool.QueryRowContext(ctx, query, args...)
 	}
 	defer s.release(st)
-	return st.Stmt.QueryRowContext(ctx, args...)
+	return st.QueryRowContext(ctx, args...)
 }
 
 // questioned is a statement as SQLite understands its parameters.
@@ -102,7 +102,7 @@ func (s *statements) acquire(ctx context.Context, query string) (*statement, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.cached[query]; st != nil {
-		_ = prepared.Close()
+		_ = prepared.Close() //nolint:sqlclosecheck // unneeded only here, where another goroutine was faster
 		st.users++
 		return st, nil
 	}

@@ -36,7 +36,7 @@ type tokenRow struct {
 }
 
 // TableName implements gorm's Tabler.
-func (tokenRow) TableName() string { return "tokens" }
+func (*tokenRow) TableName() string { return "tokens" }
 
 // newTokenRow turns a token into its row. The columns of lists are never NULL.
 func newTokenRow(t *scim.Token) *tokenRow {

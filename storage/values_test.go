@@ -329,7 +329,7 @@ func TestSuccessor(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		prefix, rest := rapid.String().Draw(t, "prefix"), rapid.String().Draw(t, "rest")
-		if end, ok := successor(prefix); ok && !(prefix+rest < end) {
+		if end, ok := successor(prefix); ok && prefix+rest >= end {
 			t.Fatalf("%q is not below successor(%q) = %q", prefix+rest, prefix, end)
 		}
 	})

@@ -95,7 +95,7 @@ func (db *DB) prepare(ctx context.Context) error {
 		{db.write, eventSQL, &db.insert[2]},
 	} {
 		var err error
-		if *p.into, err = p.pool.PrepareContext(ctx, p.text); err != nil {
+		if *p.into, err = p.pool.PrepareContext(ctx, p.text); err != nil { //nolint:sqlclosecheck // Close closes the pools and their statements
 			return fmt.Errorf("prepare %.40s: %w", p.text, err)
 		}
 	}
@@ -168,7 +168,7 @@ func (db *DB) Insert(ctx context.Context, u User) error {
 		{u.Emails[0], u.ID, u.Emails[1], u.ID, u.Family, u.ID, u.Display, u.ID, u.Number, u.ID},
 		{u.ID, u.Time, u.ID, doc},
 	} {
-		if _, err := tx.StmtContext(ctx, db.insert[i]).ExecContext(ctx, args...); err != nil {
+		if _, err := tx.StmtContext(ctx, db.insert[i]).ExecContext(ctx, args...); err != nil { //nolint:sqlclosecheck // the end of tx closes it
 			return err
 		}
 	}

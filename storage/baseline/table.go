@@ -79,7 +79,7 @@ func Files(dir string) [][2]string {
 }
 
 func (db *DB) dump(ctx context.Context, t table, bounds []any, path string) (n int, err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // a file of bench's own folder
 	if err != nil {
 		return 0, err
 	}
@@ -92,7 +92,8 @@ func (db *DB) dump(ctx context.Context, t table, bounds []any, path string) (n i
 	if !db.postgres {
 		columns = strings.Replace(columns, "keys", "json(keys)", 1)
 	}
-	rows, err := db.read.QueryContext(ctx, "SELECT "+columns+" FROM "+t.name+" WHERE "+t.where+" ORDER BY "+order, bounds...)
+	query := "SELECT " + columns + " FROM " + t.name + " WHERE " + t.where + " ORDER BY " + order //nolint:gosec // of constants
+	rows, err := db.read.QueryContext(ctx, query, bounds...)
 	if err != nil {
 		return 0, err
 	}
@@ -142,7 +143,8 @@ func load(ctx context.Context, tx *sql.Tx, t table, path string) (err error) {
 	for i := range places {
 		places[i] = fmt.Sprintf("$%d", i+1)
 	}
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO "+t.name+" ("+strings.Join(t.columns, ", ")+") VALUES ("+strings.Join(places, ", ")+")")
+	text := "INSERT INTO " + t.name + " (" + strings.Join(t.columns, ", ") + ") VALUES (" + strings.Join(places, ", ") + ")" //nolint:gosec // of constants
+	insert, err := tx.PrepareContext(ctx, text)
 	if err != nil {
 		return err
 	}

@@ -152,11 +152,15 @@ func stepsForward(t *testing.T, o *Opener, nodes []*storage.DB) {
 		step int64
 		want error
 	}{
-		{1000, totp.ErrStepUsed}, {999, totp.ErrStepUsed},
+		{1000, totp.ErrStepUsed},
+		{999, totp.ErrStepUsed},
 		{1001, nil},
-		{1001, totp.ErrStepUsed}, {1000, totp.ErrStepUsed},
+		{1001, totp.ErrStepUsed},
+		{1000, totp.ErrStepUsed},
 		{1005, nil},
-		{1003, totp.ErrStepUsed}, {1005, totp.ErrStepUsed}, {1006, nil},
+		{1003, totp.ErrStepUsed},
+		{1005, totp.ErrStepUsed},
+		{1006, nil},
 	} {
 		if err := nodes[1].UseTOTPStep(t.Context(), e, c.step); !errors.Is(err, c.want) {
 			t.Errorf("step %d: %v, want %v", c.step, err, c.want)
@@ -309,9 +313,9 @@ func epochsHold(t *testing.T, _ *Opener, nodes []*storage.DB) {
 		}
 		go func() {
 			close(began)
-			done <- nodes[1].BumpFactorEpoch(context.Background(), user, "totp")
+			done <- nodes[1].BumpFactorEpoch(context.WithoutCancel(ctx), user, "totp")
 		}()
-		go func() { done <- nodes[1].BumpCredentialEpoch(context.Background(), user) }()
+		go func() { done <- nodes[1].BumpCredentialEpoch(context.WithoutCancel(ctx), user) }()
 		<-began
 		for range 20 {
 			credential, now, err := nodes[0].Epochs(ctx, user, "totp")

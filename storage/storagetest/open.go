@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -174,13 +175,13 @@ func newOpener(tb testing.TB) *Opener {
 // Ring is a key ring with one key per id. An id always gives the same key.
 func Ring(tb testing.TB, kids ...string) *seal.Ring {
 	tb.Helper()
-	text := ""
-	for _, kid := range kids {
+	lines := make([]string, len(kids))
+	for i, kid := range kids {
 		key := make([]byte, seal.KeySize)
 		copy(key, "test key "+kid)
-		text += kid + ":" + hex.EncodeToString(key) + ","
+		lines[i] = kid + ":" + hex.EncodeToString(key)
 	}
-	ring, err := seal.ParseRing(text)
+	ring, err := seal.ParseRing(strings.Join(lines, ","))
 	if err != nil {
 		tb.Fatalf("ParseRing: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -352,7 +353,7 @@ func (g *generator) operation(a *schema.Attribute) (filter.Op, filter.Value) {
 	case schema.Complex:
 		return filter.Pr, filter.Value{}
 	default:
-		ops := append(ordered, filter.Co, filter.Sw, filter.Ew)
+		ops := append(slices.Clone(ordered), filter.Co, filter.Sw, filter.Ew)
 		return ops[g.IntN(len(ops))], filter.Value{Kind: filter.String, Text: g.operand()}
 	}
 }
