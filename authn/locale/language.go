@@ -3,6 +3,7 @@ package locale
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/text/language"
 )
@@ -17,14 +18,15 @@ const longestTag = 256
 // Languages are the languages in which texts exist, the default first.
 func Languages() []string { return []string{Default, "de", "es", "fr"} }
 
-// matcher is stateless once made; its tags are those of Languages.
-func matcher() language.Matcher {
+// matcher is made at the first use and never changes; its tags are those of
+// Languages.
+var matcher = sync.OnceValue(func() language.Matcher {
 	tags := make([]language.Tag, 0, len(Languages()))
 	for _, l := range Languages() {
 		tags = append(tags, language.MustParse(l))
 	}
 	return language.NewMatcher(tags)
-}
+})
 
 // Valid says whether tag is a well-formed language tag (RFC 5646 section 2.1)
 // whose subtags are registered.

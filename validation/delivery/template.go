@@ -7,6 +7,7 @@ import (
 	htmltemplate "html/template"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,15 +110,14 @@ func loadTemplates(service, fallback string, overrides fs.FS) (*templates, error
 	}
 	t := &templates{service: service, fallback: fallback, catalog: catalog, parsed: map[string]map[string]executor{}}
 	var faults []error
-	for _, lang := range locale.Languages() {
-		t.parsed[lang] = map[string]executor{}
-		for _, file := range templateFiles() {
-			parsed, err := parseTemplate(builtinTemplates, "templates/"+file)
-			if err != nil {
-				return nil, err
-			}
-			t.parsed[lang][file] = parsed
+	shipped := map[string]executor{}
+	for _, file := range templateFiles() {
+		if shipped[file], err = parseTemplate(builtinTemplates, "templates/"+file); err != nil {
+			return nil, err
 		}
+	}
+	for _, lang := range locale.Languages() {
+		t.parsed[lang] = maps.Clone(shipped)
 	}
 	if overrides != nil {
 		faults = append(faults, t.override(overrides)...)

@@ -171,8 +171,8 @@ const ringSeconds = 30
 func (g *twilioGateway) callForm(m Message, twiml string) url.Values {
 	form := url.Values{"To": {m.To}, "From": {g.cfg.From}, "Twiml": {twiml}, "Timeout": {strconv.Itoa(ringSeconds)}}
 	if g.cfg.CallbackURL != "" {
+		// Without StatusCallbackEvent Twilio reports the end of the call alone.
 		form.Set("StatusCallback", callbackURL(g.cfg.CallbackURL, g.name))
-		form["StatusCallbackEvent"] = []string{"completed"}
 	}
 	return form
 }
