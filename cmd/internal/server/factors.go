@@ -7,6 +7,7 @@ import (
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
 	"github.com/sallyport-id/sallyport/storage/seal"
 	"github.com/sallyport-id/sallyport/validation"
+	"github.com/sallyport-id/sallyport/validation/challenge"
 	"github.com/sallyport-id/sallyport/validation/state"
 	"github.com/sallyport-id/sallyport/validation/throttle"
 	"github.com/sallyport-id/sallyport/validation/totp"
@@ -115,3 +116,9 @@ func (d *Directory) newValidation(ctx context.Context) (*validation.Service, err
 		Logger: d.logger, Now: d.now,
 	})
 }
+
+// Secrets are the authenticator apps of users.
+func (d *Directory) Secrets() totp.Store { return d.db }
+
+// Challenges are the codes that wait for their proof.
+func (d *Directory) Challenges() challenge.Store { return d.db }
