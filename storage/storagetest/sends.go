@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -402,15 +404,13 @@ func (m *modelSends) take(now time.Time, user, destination string) (bool, time.D
 		if len(sent) >= c.max {
 			wait = max(wait, sent[0].Add(c.window).Sub(now))
 		}
-		windows[c.name] = append(sent[:len(sent):len(sent)], now)
+		windows[c.name] = append(slices.Clip(sent), now)
 	}
 	if wait > 0 {
 		return false, wait
 	}
-	m.series[key] = append(series[:len(series):len(series)], now)
-	for name, sent := range windows {
-		m.counts[name] = sent
-	}
+	m.series[key] = append(slices.Clip(series), now)
+	maps.Copy(m.counts, windows)
 	return true, 0
 }
 

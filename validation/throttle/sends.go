@@ -65,24 +65,24 @@ func (s Series) Wait(n int) time.Duration {
 
 // Taken is what one send counted, to be given back. It can be kept as JSON.
 type Taken struct {
-	Series TakenSeries
-	Counts []TakenCount
+	Series TakenSeries  `json:"series"`
+	Counts []TakenCount `json:"counts"`
 }
 
 // TakenSeries is the place of a send in its series.
 type TakenSeries struct {
-	Key   []byte
-	N     int
-	At    time.Time
-	Quiet time.Duration
+	Key   []byte        `json:"key"`
+	N     int           `json:"n"`
+	At    time.Time     `json:"at"`
+	Quiet time.Duration `json:"quiet"`
 }
 
 // TakenCount is one counter and the window in which it was advanced.
 type TakenCount struct {
-	Limit  string
-	Key    []byte
-	Start  time.Time
-	Weight int64
+	Limit  string    `json:"limit"`
+	Key    []byte    `json:"key"`
+	Start  time.Time `json:"start"`
+	Weight int64     `json:"weight"`
 }
 
 // SendStore keeps the counters of sends.
