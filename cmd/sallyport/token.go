@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,13 +21,18 @@ type tokenCmd struct {
 }
 
 type tokenCreateCmd struct {
-	Name            string            `required:"" placeholder:"NAME" help:"Name of the token, for lists and the audit trail."`
+	Name            string            `placeholder:"NAME" help:"Name of the token, for lists and the audit trail. Required without --user."`
 	Profile         string            `placeholder:"P" help:"Client profile: rfc, compat (default), strict or ping."`
 	Set             map[string]string `placeholder:"FIELD=VALUE" help:"Set one field of the profile apart for this token."`
-	Scope           []string          `placeholder:"S" help:"scim:read, scim:write or scim:admin (default: read and write). May be given again."`
-	Expires         string            `placeholder:"D" help:"Life of the token, such as 90d or 12h (default: no end)."`
+	Scope           []string          `placeholder:"S" help:"Scope, such as scim:read, scim:write or scim:admin (default: read and write; with --user: all of self-service). May be given again."`
+	Expires         string            `placeholder:"D" help:"Life of the token, such as 90d or 12h (default: no end; with --user: 12h)."`
 	Domain          string            `placeholder:"D" help:"Provisioning domain: the token sees only what was made in it."`
 	IgnorePasswords bool              `help:"Drop passwords that the client sends (for placeholder passwords)."`
+
+	User         string `placeholder:"USERNAME" help:"Make this user's own token, which counts as a login now."`
+	SecondFactor bool   `help:"With --user: it counts as a second factor now, too."`
+	Client       string `placeholder:"NAME" help:"With --user: the application that will hold the token (default: account)."`
+	Public       bool   `help:"With --user: the application cannot keep a secret."`
 }
 
 // Help is shown by --help.
@@ -36,31 +42,28 @@ func (*tokenCreateCmd) Help() string {
 Examples:
   sallyport token create --name entra
   sallyport token create --name okta --ignore-passwords --expires 365d
-  TOKEN=$(sallyport token create --name reports --scope scim:read)`
+  TOKEN=$(sallyport token create --name reports --scope scim:read)
+  TOKEN=$(sallyport token create --user dr.veil --second-factor)`
 }
 
 // Run makes a token.
 func (c *tokenCreateCmd) Run(ctx context.Context, a *app) error {
-	n := scim.NewToken{
-		Name: c.Name, Profile: c.Profile, Overrides: c.Set, Scopes: c.Scope, Domain: c.Domain,
-		IgnorePasswords: c.IgnorePasswords, By: a.party("token create"),
+	if err := c.check(); err != nil {
+		return err
 	}
-	if c.Expires != "" {
-		life, err := config.ParseDuration(c.Expires)
-		if err != nil || life <= 0 {
-			return &usageError{fmt.Sprintf("--expires: %q is not a time such as 12h or 90d", c.Expires)}
-		}
-		n.ExpiresAt = time.Now().Add(life)
+	expires, err := c.expiry(time.Now())
+	if err != nil {
+		return err
 	}
 	cfg, err := a.settings(nil)
 	if err != nil {
 		return err
 	}
-	if n.Profile == "" {
-		n.Profile = cfg.SCIM.DefaultProfile
+	if c.Profile == "" {
+		c.Profile = cfg.SCIM.DefaultProfile
 	}
 	return a.with(ctx, func(d *server.Directory) error {
-		secret, token, err := d.Tokens.Issue(ctx, n)
+		secret, token, err := c.issue(ctx, a, d, expires)
 		if errors.As(err, new(*scim.ConflictError)) {
 			return fmt.Errorf("there is a token named %q: choose another name or revoke it", c.Name)
 		}
@@ -75,6 +78,63 @@ func (c *tokenCreateCmd) Run(ctx context.Context, a *app) error {
 		a.note("Token %q (%s, profile %s). It is shown only now.", token.Name, strings.Join(token.Scopes, " "), token.Profile)
 		return a.print("%s", secret.Reveal())
 	})
+}
+
+// check refuses flags that do not go together.
+func (c *tokenCreateCmd) check() error {
+	switch {
+	case c.User == "" && c.Name == "":
+		return &usageError{"--name or --user is required"}
+	case c.User == "" && (c.SecondFactor || c.Public || c.Client != ""):
+		return &usageError{"--second-factor, --client and --public go with --user"}
+	case c.User != "" && (c.Domain != "" || c.IgnorePasswords || len(c.Set) > 0):
+		return &usageError{"--domain, --ignore-passwords and --set do not go with --user"}
+	}
+	return nil
+}
+
+// ownTokenLife is that of a user's own token unless --expires says otherwise.
+const ownTokenLife = 12 * time.Hour
+
+// expiry is when the token ends; zero: never.
+func (c *tokenCreateCmd) expiry(now time.Time) (time.Time, error) {
+	if c.Expires == "" {
+		if c.User == "" {
+			return time.Time{}, nil
+		}
+		return now.Add(ownTokenLife), nil
+	}
+	life, err := config.ParseDuration(c.Expires)
+	if err != nil || life <= 0 {
+		return time.Time{}, &usageError{fmt.Sprintf("--expires: %q is not a time such as 12h or 90d", c.Expires)}
+	}
+	return now.Add(life), nil
+}
+
+func (c *tokenCreateCmd) issue(ctx context.Context, a *app, d *server.Directory, expires time.Time) (scim.TokenSecret, *scim.Token, error) {
+	by := a.party("token create")
+	if c.User == "" {
+		return d.Tokens.Issue(ctx, scim.NewToken{
+			Name: c.Name, Profile: c.Profile, Overrides: c.Set, Scopes: c.Scope, Domain: c.Domain,
+			IgnorePasswords: c.IgnorePasswords, ExpiresAt: expires, By: by,
+		})
+	}
+	id, err := findUser(ctx, d, c.User)
+	if err != nil {
+		return scim.TokenSecret{}, nil, err
+	}
+	client := c.Client
+	if client == "" {
+		client = "account"
+	}
+	secret, token, err := d.IssueUserToken(ctx, server.UserToken{
+		UserID: id, Name: c.Name, Client: client, Public: c.Public, SecondFactor: c.SecondFactor,
+		Scopes: c.Scope, Profile: c.Profile, ExpiresAt: expires, By: by,
+	})
+	if errors.Is(err, server.ErrInactive) {
+		return secret, nil, fmt.Errorf("user %q is not active: a token would open nothing", c.User)
+	}
+	return secret, token, err
 }
 
 // tokenView is a token as --json shows it.
@@ -92,6 +152,10 @@ type tokenView struct {
 	RevokedAt            time.Time         `json:"revoked_at,omitzero"`
 	LastUsedAt           time.Time         `json:"last_used_at,omitzero"`
 	RemovalsAllowedUntil time.Time         `json:"removals_allowed_until,omitzero"`
+	UserID               string            `json:"user_id,omitempty"`
+	SessionID            string            `json:"session_id,omitempty"`
+	Client               string            `json:"client,omitempty"`
+	Public               bool              `json:"public,omitempty"`
 }
 
 func viewToken(t *scim.Token) tokenView {
@@ -99,6 +163,7 @@ func viewToken(t *scim.Token) tokenView {
 		ID: t.ID, Name: t.Name, Scopes: t.Scopes, Profile: t.Profile, Overrides: t.Overrides, Domain: t.Domain,
 		IgnorePasswords: t.IgnorePasswords, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, RevokedAt: t.RevokedAt,
 		LastUsedAt: t.LastUsedAt, RemovalsAllowedUntil: t.RemovalsAllowedUntil,
+		UserID: t.UserID, SessionID: t.SessionID, Client: t.ClientID, Public: t.PublicClient,
 	}
 }
 
@@ -119,7 +184,7 @@ func (c *tokenListCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		views := []tokenView{}
-		rows := [][]string{{"NAME", "STATE", "SCOPES", "PROFILE", "DOMAIN", "CREATED", "EXPIRES", "LAST USED", "ID"}}
+		rows := [][]string{{"NAME", "STATE", "SCOPES", "PROFILE", "DOMAIN", "CREATED", "EXPIRES", "LAST USED", "USER", "ID"}}
 		for i := range tokens {
 			t := &tokens[i]
 			state := stateOf(t, time.Now())
@@ -128,8 +193,8 @@ func (c *tokenListCmd) Run(ctx context.Context, a *app) error {
 			}
 			views = append(views, viewToken(t))
 			rows = append(rows, []string{
-				t.Name, state, strings.Join(t.Scopes, " "), t.Profile, t.Domain,
-				when(t.CreatedAt), when(t.ExpiresAt), when(t.LastUsedAt), t.ID,
+				t.Name, state, shortScopes(t), t.Profile, t.Domain,
+				when(t.CreatedAt), when(t.ExpiresAt), when(t.LastUsedAt), t.UserID, t.ID,
 			})
 		}
 		if a.JSON {
@@ -137,6 +202,15 @@ func (c *tokenListCmd) Run(ctx context.Context, a *app) error {
 		}
 		return a.table(rows)
 	})
+}
+
+// shortScopes are the scopes as a table shows them; all of self-service is one
+// word.
+func shortScopes(t *scim.Token) string {
+	if t.UserID != "" && slices.Equal(t.Scopes, scim.OwnScopes()) {
+		return "self-service"
+	}
+	return strings.Join(t.Scopes, " ")
 }
 
 func stateOf(t *scim.Token, now time.Time) string {
