@@ -14,6 +14,7 @@ const (
 		ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at`
 	deletePassword = "DELETE FROM passwords WHERE user_id = $1"
 
+	//nolint:gosec // SQL, not a credential
 	selectPassword = `SELECT coalesce((SELECT hash FROM passwords WHERE user_id = $1), ''),
 		coalesce((SELECT changed_at FROM passwords WHERE user_id = $1), 0),
 		coalesce((SELECT must_change FROM user_security WHERE user_id = $1), FALSE)`

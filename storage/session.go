@@ -29,8 +29,10 @@ const (
 		WHERE user_id = $1 AND user_id <> '' AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)
 		GROUP BY session_id, client_id ORDER BY session_id, client_id`
 
+	//nolint:gosec // SQL, not a credential
 	revokeUserTokens = `UPDATE tokens SET revoked_at = $1, live = FALSE
 		WHERE user_id = $2 AND user_id <> '' AND session_id <> $3 AND revoked_at = 0`
+	//nolint:gosec // SQL, not a credential
 	revokeSessionTokens = `UPDATE tokens SET revoked_at = $1, live = FALSE
 		WHERE user_id = $2 AND user_id <> '' AND session_id = $3 AND revoked_at = 0`
 	deleteSessions = "DELETE FROM sessions WHERE user_id = $1 AND id <> $2"
