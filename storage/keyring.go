@@ -68,11 +68,8 @@ func (db *DB) checkKeys(ctx context.Context) error {
 			return err
 		}
 		for _, kid := range db.cfg.Keys.Kids() {
-			state := known[kid]
-			if state == "" || (state == keyRetired && kid == db.cfg.Keys.First()) {
-				if err := db.recordKey(ctx, kid); err != nil {
-					return err
-				}
+			if err := db.recordKey(ctx, kid, known[kid]); err != nil {
+				return err
 			}
 		}
 		used, err := db.SealedRows(ctx)
@@ -113,8 +110,21 @@ func (db *DB) openCheckValues(ctx context.Context) (map[string]string, error) {
 	return known, nil
 }
 
-// recordKey stores the check value of a key that is new, or in use again.
-func (db *DB) recordKey(ctx context.Context, kid string) error {
+// recordKey stores the check value of a key that is new, or that seals from now
+// on. A key that only stands behind the first has sealed nothing that the rows
+// do not show, so it is recorded as retired: it may go again.
+func (db *DB) recordKey(ctx context.Context, kid, known string) error {
+	state := keyRetired
+	if kid == db.cfg.Keys.First() {
+		state = keyActive
+	}
+	if known == keyActive || known == state {
+		return nil
+	}
+	event := audit.KeyCreated
+	if known != "" {
+		event = audit.KeyActivated
+	}
 	w, err := db.writer(ctx)
 	if err != nil {
 		return err
@@ -125,15 +135,15 @@ func (db *DB) recordKey(ctx context.Context, kid string) error {
 	}
 	// Another node may have been first: its check value stays.
 	n, err := db.execCount(ctx, w, `INSERT INTO keyring (kid, sealed, created_at, state) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (kid) DO UPDATE SET state = excluded.state WHERE keyring.state <> excluded.state`,
-		kid, sealed, micros(db.now()), keyActive)
+		ON CONFLICT (kid) DO UPDATE SET state = excluded.state WHERE excluded.state = 'active' AND keyring.state <> 'active'`,
+		kid, sealed, micros(db.now()), state)
 	if err != nil {
 		return db.sqlError(ctx, "record master key", err)
 	}
 	if n == 0 {
 		return nil
 	}
-	return db.Append(ctx, keyEvent(audit.KeyCreated, kid, map[string]any{"purpose": "master"}))
+	return db.Append(ctx, keyEvent(event, kid, map[string]any{"purpose": "master"}))
 }
 
 // SealedRows returns how many sealed rows each master key has. A key without

@@ -110,6 +110,26 @@ func TestKeyRotation(t *testing.T) {
 	})
 }
 
+// TestSpareMasterKeyMayGo: a key that stood behind the first and never sealed a
+// row may be taken away again; once it has sealed, it may not.
+func TestSpareMasterKeyMayGo(t *testing.T) {
+	t.Parallel()
+	storagetest.EachDatabase(t, func(t *testing.T, o *storagetest.Opener) {
+		o.Open(t, withKeys(t, "first"))
+		o.Open(t, withKeys(t, "first", "spare"))
+		o.Open(t, withKeys(t, "first"))
+		db := o.Open(t, withKeys(t, "spare", "first"))
+		if _, err := db.ServerKey(t.Context(), "purpose"); err != nil {
+			t.Fatalf("ServerKey: %v", err)
+		}
+		wantKeyError(t, o, "spare", seal.ErrUnknownKid, "first")
+		list, err := db.Events(t.Context(), audit.Filter{Name: audit.KeyActivated, Target: "spare"})
+		if err != nil || len(list) != 1 {
+			t.Errorf("%d events of the spare key taking over, %v, want 1", len(list), err)
+		}
+	})
+}
+
 // wantKeyError opens the database with those keys and wants a refusal that
 // names the key and the way out.
 func wantKeyError(t *testing.T, o *storagetest.Opener, kid string, reason error, kids ...string) {
