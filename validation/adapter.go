@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -54,7 +55,7 @@ type Target struct {
 	User   *scim.User
 	Own    bool // the caller is that user
 	Key    string
-	Query  url.Values
+	Query  url.Values // by names in lower case, each once
 
 	base string
 	name string
@@ -126,9 +127,6 @@ func (s *Service) admit(c echo.Context, e endpoint) (Target, error) {
 		return Target{}, err
 	}
 	t := Target{Caller: caller, name: e.name, base: s.cfg.Front.Base(c), Key: segment(c, "key")}
-	if t.Query, err = url.ParseQuery(c.Request().URL.RawQuery); err != nil {
-		t.Query = nil
-	}
 	id, err := s.subject(c, caller)
 	if err != nil {
 		return Target{}, err
@@ -149,7 +147,27 @@ func (s *Service) admit(c echo.Context, e endpoint) (Target, error) {
 			return Target{}, err
 		}
 	}
-	return t, nil
+	t.Query, err = query(c)
+	return t, err
+}
+
+// query reads the query of the URL. A repeated parameter is refused: choosing
+// one of two filters would answer another question.
+func query(c echo.Context) (url.Values, error) {
+	values, err := url.ParseQuery(c.Request().URL.RawQuery)
+	if err != nil {
+		return nil, scim.NewError(http.StatusBadRequest, scim.TypeInvalidSyntax,
+			"The query of the URL is not well formed; percent-encode its values.").Because(err)
+	}
+	out := make(url.Values, len(values))
+	for name, all := range values {
+		key := strings.ToLower(name)
+		if len(all) > 1 || out[key] != nil {
+			return nil, invalidValue("A query parameter is given more than once.")
+		}
+		out[key] = all
+	}
+	return out, nil
 }
 
 // subject is the id of the user that the path names.

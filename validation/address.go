@@ -163,12 +163,7 @@ func (t Target) number(name string, def int) (int, error) {
 
 // parameter is a query parameter; its name is matched without case.
 func (t Target) parameter(name string) string {
-	for key, values := range t.Query {
-		if strings.EqualFold(key, name) && len(values) > 0 {
-			return values[0]
-		}
-	}
-	return ""
+	return t.Query.Get(strings.ToLower(name))
 }
 
 func (s *Service) listAddresses(ctx context.Context, k *addressKind, t Target, _ none) (listReply[addressRecord], error) {

@@ -82,7 +82,7 @@ func (p *Path) readFilter(rest string) error {
 	}
 	name, text, ok := equality(rest[:end])
 	sub := p.ref.Attr.SubAttribute(name)
-	if !ok || sub == nil || sub.Type != schema.String || sub.MultiValued || sub.Mutability != schema.ReadWrite || sub == p.value {
+	if !ok || text == "" || sub == nil || sub.Type != schema.String || sub.MultiValued || sub.Mutability != schema.ReadWrite || sub == p.value {
 		return errPath
 	}
 	p.match = &matchFilter{sub: sub, text: text}
@@ -134,17 +134,25 @@ func (p *Path) Get(o schema.Object) string {
 	return text
 }
 
-// element is the first one that the filter picks, nil if there is none.
+// element is the first one that the filter picks and that has a value, else the
+// first that it picks, nil if there is none.
 func (p *Path) element(v any) schema.Object {
 	list, _ := v.([]any)
+	var first schema.Object
 	for _, e := range list {
 		o, _ := e.(schema.Object)
-		text, isText := o[p.match.sub.Name].(string)
-		if isText && (text == p.match.text || !p.match.sub.CaseExact && schema.Fold(text) == schema.Fold(p.match.text)) {
+		text, _ := o[p.match.sub.Name].(string)
+		if text != p.match.text && (p.match.sub.CaseExact || schema.Fold(text) != schema.Fold(p.match.text)) {
+			continue
+		}
+		if _, ok := o[p.value.Name].(string); ok {
 			return o
 		}
+		if first == nil {
+			first = o
+		}
 	}
-	return nil
+	return first
 }
 
 // Set writes the value: into the element that the filter picks, or into a new

@@ -65,7 +65,7 @@ func TestPathRefusals(t *testing.T) {
 	rt := registry(t).ByName("User")
 	for _, text := range []string{
 		"", " ", "nosuch", "emails", "emails.value", "emails[].value", `emails[type eq "home"]`, `emails[type eq "home"].nosuch`,
-		`emails[type ne "home"].value`, `emails[type eq home].value`, `emails[type eq "home].value`, `emails[type eq "home"`, `emails[type eq "home"].value.x`,
+		`emails[type ne "home"].value`, `emails[type eq home].value`, `emails[type eq ""].value`, `emails[type eq "home].value`, `emails[type eq "home"`, `emails[type eq "home"].value.x`,
 		`emails[type eq "a" or type eq "b"].value`, `emails[value eq "a"].value`, `emails[primary eq true].value`, `displayName[type eq "home"].value`,
 		`name[familyName eq "x"].givenName`, `groups[type eq "x"].value`, "name", "active", "id", "meta.version", "groups.value", "schemas", "password",
 		secondURN, secondURN + ":accountVerified", secondURN + ":secondFactorEnabled", `emails[type eq "home"].value` + strings.Repeat(" ", 600),
@@ -97,6 +97,10 @@ func TestPathGetSet(t *testing.T) {
 		{
 			`emails[type eq "home"].value`, `{"emails":[{"value":"w","type":"work"},{"value":"x"}]}`, "",
 			`{"emails":[{"value":"w","type":"work"},{"value":"x"},{"type":"home","value":"new"}]}`,
+		},
+		{
+			`emails[type eq "home"].value`, `{"emails":[{"type":"home","display":"d"},{"type":"home","value":"x"}]}`, "x",
+			`{"emails":[{"type":"home","display":"d"},{"type":"home","value":"new"}]}`,
 		},
 		{`emails[type eq "home"].value`, `{"emails":[{"type":"home"}]}`, "", `{"emails":[{"type":"home","value":"new"}]}`},
 	} {

@@ -122,3 +122,9 @@ func (d *Directory) Secrets() totp.Store { return d.db }
 
 // Challenges are the codes that wait for their proof.
 func (d *Directory) Challenges() challenge.Store { return d.db }
+
+// RotateStateKeys moves the keys of sealed states on if they are due, as the
+// janitor does, and reports whether another one became current.
+func (d *Directory) RotateStateKeys(ctx context.Context) (bool, error) {
+	return d.db.RotateStateKeys(ctx)
+}

@@ -2,6 +2,7 @@ package servertest_test
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -169,6 +170,41 @@ func TestParallelTOTP(t *testing.T) {
 		})
 		if got[answerOK] != 1 || got[answerOK]+got[answerUsed]+got[answerDead] != 50 {
 			t.Errorf("one code 50 times: %v", got)
+		}
+	})
+}
+
+// TestStartsAgainstProofs: new codes, proofs and changes of the attribute at
+// once, on two nodes. Whatever comes first, nothing hangs, nothing is an
+// internal error, and a value is validated only if it is the value.
+func TestStartsAgainstProofs(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		nodes := []*servertest.Server{w.Server, w.second()}
+		for round := range 4 {
+			w.clock.advance(25 * time.Hour)
+			s := w.startEmail(address)
+			w.clock.advance(30 * time.Second)
+			got := together(t, nodes, 24, func(i int, node *servertest.Server) servertest.Reply {
+				switch i % 4 {
+				case 0:
+					return node.Do(t, "POST", w.path("validatedEmailAddresses"), w.admin, emailBody(address))
+				case 1:
+					return node.Do(t, "PATCH", "/scim/v2/Users/"+w.user, w.admin,
+						`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"secondFactorEmail","value":"x`+string(rune('a'+round))+`@example.com"}]}`)
+				default:
+					return node.Do(t, "PUT", s.path, w.admin, `{"verifyCode":"`+s.code+`"}`)
+				}
+			})
+			for answer, n := range got {
+				if strings.HasPrefix(answer, "Internal") || strings.HasPrefix(answer, "Service") {
+					t.Errorf("%d times %s", n, answer)
+				}
+			}
+			item := object(t, w.must(http.StatusOK, "GET", w.path("validatedEmailAddresses/secondfactoremail"), "").Body)
+			if item["validated"] == true && item["attributeValue"] != address {
+				t.Errorf("validated: %v", item)
+			}
 		}
 	})
 }

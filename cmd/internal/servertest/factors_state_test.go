@@ -288,6 +288,53 @@ func TestNodeAToNodeB(t *testing.T) {
 	})
 }
 
+// TestKeyRotation is case 19, key_rotation, and case 20 right after a rotation:
+// a state opens on every node while its key is previous, and no longer once the
+// key is retired.
+func TestKeyRotation(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		b := w.second()
+		rotate := func(want bool) {
+			t.Helper()
+			if got, err := b.Directory().RotateStateKeys(t.Context()); err != nil || got != want {
+				t.Fatalf("rotate: %v, %v, want %v", got, err, want)
+			}
+		}
+		putOn := func(node *servertest.Server, s started, code string) servertest.Reply {
+			t.Helper()
+			return node.Do(t, "PUT", s.path, w.admin, `{"verifyCode":"`+code+`"}`)
+		}
+		w.startEmail(address) // both nodes know the first keys
+		rotate(false)
+		w.clock.advance(30 * 24 * time.Hour)
+		s := w.startEmail(address)
+		rotate(true)
+		if r := putOn(b, s, wrong(s.code)); r.Status != 400 || str(t, r.Body, "detail") != "The verification code is incorrect." {
+			t.Errorf("previous key on B: %d %s", r.Status, r.Body)
+		}
+		if r := putOn(w.Server, s, s.code); r.Status != http.StatusOK {
+			t.Errorf("previous key on A: %d %s", r.Status, r.Body)
+		}
+		w.clock.advance(2 * time.Minute)
+		before := w.mail.count()
+		r := b.Do(t, "POST", w.path("validatedEmailAddresses"), w.admin, emailBody("new@example.com"))
+		if r.Status != http.StatusCreated {
+			t.Fatalf("POST on B: %d %s", r.Status, r.Body)
+		}
+		path := strings.TrimPrefix(r.Header.Get("Location"), b.URL())
+		code := codeIn(t, w.mail.wait(t, before+1).text(), 8)
+		if r := w.do("PUT", path, `{"verifyCode":"`+code+`"}`); r.Status != http.StatusOK {
+			t.Errorf("new key of B on A: %d %s", r.Status, r.Body)
+		}
+		w.clock.advance(20 * time.Minute)
+		refused(t, putOn(w.Server, s, s.code), 400, "invalidValue", "The verification code has expired. Start again.")
+		w.clock.advance(2 * time.Hour)
+		rotate(false)
+		refused(t, putOn(w.Server, s, s.code), 400, "invalidValue", "The verification state is not valid. Start again.")
+	})
+}
+
 // TestReadonlyEchoAndImmutable is case 28, readonly_echo_and_immutable.
 func TestReadonlyEchoAndImmutable(t *testing.T) {
 	t.Parallel()

@@ -302,7 +302,9 @@ func TestCodeNowhere(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		number := func(code string) *regexp.Regexp { return regexp.MustCompile(`(^|[^0-9A-Za-z])` + code + `([^0-9A-Za-z]|$)`) }
+		number := func(code string) *regexp.Regexp {
+			return regexp.MustCompile(`(^|[^0-9A-Za-z])` + code + `([^0-9A-Za-z]|$)`)
+		}
 		for place, hay := range haystacks {
 			for name, hidden := range map[string]string{"state": email.state, "TOTP state": state, "secret": secret, "raw secret": string(stored.Secret), "text": text} {
 				if bytes.Contains(hay, []byte(hidden)) {

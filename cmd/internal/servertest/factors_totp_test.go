@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
+	"github.com/sallyport-id/sallyport/validation/totp"
 )
 
 // generator is an authenticator app that knows nothing of ours: RFC 6238 from
@@ -178,6 +180,32 @@ func TestTOTPSecretStaysUntilPut(t *testing.T) {
 		w.enrol("totp")
 		if n := len(w.events(audit.FactorReplaced)); n != 1 {
 			t.Errorf("%d events factor.replaced, want 1", n)
+		}
+	})
+}
+
+// TestTOTPReplaySameStep is case 21, totp_replay_same_step, as far as enrolment
+// goes: the enrolling code has used its step up, whoever asks next.
+func TestTOTPReplaySameStep(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.enrol("totp")
+		secrets := w.Directory().Secrets()
+		e, err := secrets.TOTP(t.Context(), w.user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		step := totp.Step(w.clock.Now(), e.Config(1))
+		if e.LastStep != step {
+			t.Errorf("last step %d, want that of the enrolling code, %d", e.LastStep, step)
+		}
+		for _, used := range []int64{step, step - 1} {
+			if err := secrets.UseTOTPStep(t.Context(), e, used); !errors.Is(err, totp.ErrStepUsed) {
+				t.Errorf("step %d after %d: %v, want ErrStepUsed", used, step, err)
+			}
+		}
+		if err := secrets.UseTOTPStep(t.Context(), e, step+1); err != nil {
+			t.Errorf("next step: %v", err)
 		}
 	})
 }
