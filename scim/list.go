@@ -33,14 +33,18 @@ func (s *Service) List(ctx context.Context, caller Caller, rt *schema.ResourceTy
 		return nil, err
 	}
 	var list *List
-	err = s.oneMoment(ctx, plan.members(), func(ctx context.Context) error {
-		page, err := s.cfg.Resources.Query(ctx, plan.query)
-		if err != nil {
-			return err
-		}
+	answer := func(ctx context.Context, page *Page) (err error) {
 		list, err = s.answer(ctx, plan, page)
 		return err
-	})
+	}
+	// Members are part of what an entity tag stands for.
+	if plan.members() {
+		plan.query.Then = answer
+	}
+	page, err := s.cfg.Resources.Query(ctx, plan.query)
+	if err == nil && plan.query.Then == nil {
+		err = answer(ctx, page)
+	}
 	return list, err
 }
 

@@ -83,7 +83,8 @@ type ResourceStore interface {
 	// Delete removes the row, its unique keys and its memberships at once.
 	// ErrNotFound if it is not there.
 	Delete(ctx context.Context, rt *schema.ResourceType, id string) error
-	// Query answers one page of a list. ErrTooMany past the time limit.
+	// Query answers one page of a list. ErrTooMany past the time limit, ErrBusy
+	// when too many long ones are running.
 	Query(ctx context.Context, q Query) (*Page, error)
 	// Count returns the number of resources of a type in all domains, cheaply.
 	Count(ctx context.Context, rt *schema.ResourceType) (int64, error)
@@ -108,6 +109,9 @@ type Query struct {
 	Before     *Position // keyset paging backwards: the Limit rows before it, in forward order
 	Total      bool      // compute Page.Total
 	BaseURL    string    // for filters and sorting on meta.location
+	// Then, unless nil, gets the page while the view of the database that it
+	// was read from still holds, for what must belong to the same moment.
+	Then func(ctx context.Context, page *Page) error
 }
 
 // Position is a place in the total order of a query.

@@ -254,8 +254,20 @@ func (db *DB) Members(ctx context.Context, groups []string, domain string) (map[
 
 // Groups implements [scim.MemberStore]. UNION drops pairs that are there
 // already, so a cycle ends (RFC 7643 section 4.2 allows groups in groups); a
-// group in a cycle does not name itself.
-func (db *DB) Groups(ctx context.Context, ids []string, domain string) (map[string][]scim.Membership, error) {
+// group in a cycle does not name itself. A page of users deep in nested groups
+// yields the product of both, so more than one resource is a scan.
+func (db *DB) Groups(ctx context.Context, ids []string, domain string) (out map[string][]scim.Membership, err error) {
+	if len(ids) == 1 {
+		return db.groups(ctx, ids, domain)
+	}
+	err = db.scan(ctx, func(ctx context.Context) (err error) {
+		out, err = db.groups(ctx, ids, domain)
+		return err
+	})
+	return out, err
+}
+
+func (db *DB) groups(ctx context.Context, ids []string, domain string) (map[string][]scim.Membership, error) {
 	query := `WITH RECURSIVE up (member, grp, direct) AS (
 			SELECT m.member_id, m.group_id, 1 FROM members m WHERE m.member_id IN ` + db.idSet("$1") + `
 			UNION

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -19,6 +18,9 @@ import (
 // version of the data that it holds for, which the page's own statement
 // confirms. Only otherwise a read transaction is opened.
 func (db *DB) Query(ctx context.Context, q scim.Query) (*scim.Page, error) {
+	if q.Then != nil {
+		return db.queryThen(ctx, q)
+	}
 	if text, key := lookupText(q); text != "" && ctx.Err() == nil {
 		if page, done, err := db.lookup(ctx, q, text, key); done || err != nil {
 			return page, err
@@ -31,22 +33,40 @@ func (db *DB) Query(ctx context.Context, q scim.Query) (*scim.Page, error) {
 	if r.brief(ctx) {
 		return r.answer(db.pointContext(ctx))
 	}
-	if !db.holding(ctx) {
+	var page *scim.Page
+	err := db.scan(ctx, func(ctx context.Context) (err error) {
+		page, err = r.answer(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("query %s: %w", r.names(), err)
+	}
+	return page, nil
+}
+
+// queryThen answers a query and what follows from it in one view. Passing the
+// gate comes before taking the connection, as holding explains.
+func (db *DB) queryThen(ctx context.Context, q scim.Query) (*scim.Page, error) {
+	then := q.Then
+	q.Then = nil
+	var page *scim.Page
+	both := func(ctx context.Context) error {
+		return db.inRead(ctx, func(ctx context.Context) (err error) {
+			if page, err = db.Query(ctx, q); err != nil {
+				return err
+			}
+			return then(ctx, page)
+		})
+	}
+	text, _ := lookupText(q)
+	if text == "" && !db.holding(ctx) && !db.newRun(q).brief(ctx) {
 		if err := db.scans.enter(ctx, db.queryTimeout); err != nil {
-			return nil, fmt.Errorf("query %s: %w", r.names(), err)
+			return nil, fmt.Errorf("query: %w", err)
 		}
 		defer db.scans.leave()
 	}
-	limited, cancel := context.WithTimeout(ctx, db.queryTimeout)
-	defer cancel()
-	page, err := r.answer(limited)
-	if err == nil {
-		return page, nil
-	}
-	if ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
-		return nil, fmt.Errorf("query %s: %w", r.names(), scim.ErrTooMany)
-	}
-	return nil, err
+	err := both(ctx)
+	return page, err
 }
 
 func emptyPage(q scim.Query) *scim.Page {

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sallyport-id/sallyport/scim"
@@ -41,6 +42,24 @@ func (g scanGate) enter(ctx context.Context, wait time.Duration) error {
 }
 
 func (g scanGate) leave() { <-g }
+
+// scan runs a read of unknown length: inside the gate, and within the time that
+// a query may take. ErrTooMany past it.
+func (db *DB) scan(ctx context.Context, fn func(ctx context.Context) error) error {
+	if !db.holding(ctx) {
+		if err := db.scans.enter(ctx, db.queryTimeout); err != nil {
+			return err
+		}
+		defer db.scans.leave()
+	}
+	limited, cancel := context.WithTimeout(ctx, db.queryTimeout)
+	defer cancel()
+	err := fn(limited)
+	if err != nil && ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+		return scim.ErrTooMany
+	}
+	return err
+}
 
 // holding says whether ctx already has a connection. Who holds one and waits
 // at the gate for those inside it, who wait for a connection, waits for ever.

@@ -90,6 +90,76 @@ func TestRow69_ScansDoNotStarveLookups(t *testing.T) {
 	}
 }
 
+// Row 69: a list that shows members passes the gate before it takes the
+// connection that its one view needs; a look-up does not wait there.
+func TestRow69_ListsWithMembersPassTheGate(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []dialect{dialectSQLite, dialectPostgres} {
+		db := openPlain(t, kind, func(c *Config) { c.QueryTimeout = 50 * time.Millisecond })
+		user := db.registry.ByName("User")
+		insertPlain(t, db, user, "ann")
+		errThen := errors.New("then")
+		for text, lookUp := range map[string]bool{`userName eq "ann"`: true, `userName co "nn"`: false} {
+			seen := 0
+			q := scim.Query{Sources: []scim.Source{source(t, user, text, "")}, Limit: 10, Total: true}
+			q.Then = func(ctx context.Context, page *scim.Page) error {
+				seen += len(page.Records)
+				if !db.holding(ctx) {
+					t.Errorf("dialect %v, %s: Then runs outside the view of the page", kind, text)
+				}
+				return errThen
+			}
+			for range cap(db.scans) {
+				db.scans <- struct{}{}
+			}
+			want, records := scim.ErrBusy, 0
+			if lookUp {
+				want, records = errThen, 1
+			}
+			if _, err := db.Query(t.Context(), q); !errors.Is(err, want) || seen != records {
+				t.Errorf("dialect %v, %s, gate full: %d records, %v; want %d, %v", kind, text, seen, err, records, want)
+			}
+			for range cap(db.scans) {
+				db.scans.leave()
+			}
+			if _, err := db.Query(t.Context(), q); !errors.Is(err, errThen) || seen != records+1 {
+				t.Errorf("dialect %v, %s, gate free: %d records, %v; want %d, %v", kind, text, seen, err, records+1, errThen)
+			}
+			if n := len(db.scans); n != 0 {
+				t.Errorf("dialect %v, %s: %d places not given back", kind, text, n)
+			}
+		}
+	}
+}
+
+// Row 69: the groups of a whole page are a query like others: it has a time
+// limit and passes the gate. Those of one resource are a look-up.
+func TestRow69_GroupsOfManyHaveALimit(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []dialect{dialectSQLite, dialectPostgres} {
+		db := openPlain(t, kind, nil)
+		user := db.registry.ByName("User")
+		ids := []string{insertPlain(t, db, user, "ann"), insertPlain(t, db, user, "bob")}
+		link(t, db, ids)
+		if got, err := db.Groups(t.Context(), ids, ""); err != nil {
+			t.Errorf("dialect %v: Groups: %v, %v", kind, got, err)
+		}
+		db.queryTimeout = time.Nanosecond
+		if _, err := db.Groups(t.Context(), ids, ""); !errors.Is(err, scim.ErrTooMany) {
+			t.Errorf("dialect %v: Groups past the time limit: %v, want %v", kind, err, scim.ErrTooMany)
+		}
+		for range cap(db.scans) {
+			db.scans <- struct{}{}
+		}
+		if _, err := db.Groups(t.Context(), ids, ""); !errors.Is(err, scim.ErrBusy) {
+			t.Errorf("dialect %v: Groups at a full gate: %v, want %v", kind, err, scim.ErrBusy)
+		}
+		if _, err := db.Groups(t.Context(), ids[:1], ""); err != nil {
+			t.Errorf("dialect %v: groups of one user at a full gate: %v", kind, err)
+		}
+	}
+}
+
 // insertPlain makes a user of that name and returns its id.
 func insertPlain(t *testing.T, db *DB, rt *schema.ResourceType, name string) string {
 	t.Helper()

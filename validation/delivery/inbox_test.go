@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,9 +37,9 @@ func (b *box) InboxMessages(_ context.Context, now time.Time) ([]delivery.InboxM
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var out []delivery.InboxMessage
-	for i := len(b.rows) - 1; i >= 0; i-- {
-		if b.rows[i].ExpiresAt.After(now) {
-			out = append(out, b.rows[i])
+	for _, m := range slices.Backward(b.rows) {
+		if m.ExpiresAt.After(now) {
+			out = append(out, m)
 		}
 	}
 	return out, b.down
@@ -138,7 +139,8 @@ func TestInboxOnlyWithoutProvider(t *testing.T) {
 	}
 	all, _ := inbox(t, func(c *delivery.Config) {
 		c.Providers = []delivery.ProviderConfig{
-			mail, {Name: delivery.TwilioSMS, Channel: delivery.SMS, Twilio: account},
+			mail,
+			{Name: delivery.TwilioSMS, Channel: delivery.SMS, Twilio: account},
 			{Name: delivery.TwilioVoice, Channel: delivery.Voice, Twilio: account},
 		}
 	})
@@ -203,8 +205,10 @@ func TestInboxPage(t *testing.T) {
 		var got struct {
 			Recipients []struct {
 				To       string `json:"to"`
-				Messages []struct{ Channel, Text, Code string }
-			}
+				Messages []struct {
+					Code string `json:"code"`
+				} `json:"messages"`
+			} `json:"recipients"`
 		}
 		rec := get(t, e, path, accept)
 		if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil || rec.Code != 200 {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -116,9 +117,7 @@ func record(t *testing.T, target *url.URL) *recorder {
 		r.mu.Lock()
 		r.seen = append(r.seen, exchange{req.URL.Path, form, req.URL.Query(), answer.Code, answer.Body.String()})
 		r.mu.Unlock()
-		for name, values := range answer.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), answer.Header())
 		w.WriteHeader(answer.Code)
 		_, _ = w.Write(answer.Body.Bytes())
 	}))
@@ -134,15 +133,19 @@ func known(t *testing.T, description, path, method string) []string {
 		t.Fatal(err)
 	}
 	var doc struct {
-		Paths map[string]map[string]json.RawMessage
+		Paths map[string]map[string]json.RawMessage `json:"paths"`
 	}
 	var operation struct {
-		Parameters  []struct{ Name string }
+		Parameters []struct {
+			Name string `json:"name"`
+		} `json:"parameters"`
 		RequestBody struct {
 			Content map[string]struct {
-				Schema struct{ Properties map[string]json.RawMessage }
-			}
-		}
+				Schema struct {
+					Properties map[string]json.RawMessage `json:"properties"`
+				} `json:"schema"`
+			} `json:"content"`
+		} `json:"requestBody"`
 	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
 		t.Fatal(err)

@@ -56,8 +56,7 @@ func (g *smtpGateway) deliver(ctx context.Context, m Message, c content) (Receip
 			g.pool.put(conn)
 			return Receipt{ProviderID: messageID, Reply: scrub(reply, m)}, nil
 		}
-		var step *stepError
-		if reused && errors.As(err, &step) && step.dead() && ctx.Err() == nil {
+		if step, ok := errors.AsType[*stepError](err); ok && reused && step.dead() && ctx.Err() == nil {
 			conn.discard()
 			continue
 		}
@@ -91,8 +90,7 @@ func (e *stepError) Unwrap() error { return e.err }
 // reply is the code and the text with which the gateway refused; 0 if it did
 // not answer.
 func (e *stepError) reply() (code int, text string) {
-	var reply *textproto.Error
-	if errors.As(e.err, &reply) {
+	if reply, ok := errors.AsType[*textproto.Error](e.err); ok {
 		return reply.Code, reply.Msg
 	}
 	return 0, ""
@@ -114,8 +112,7 @@ const closing = 421
 // gateway that falls silent after the end of the message may have it.
 func classify(err error, m Message) error {
 	kind := ErrUnavailable
-	var step *stepError
-	if errors.As(err, &step) {
+	if step, ok := errors.AsType[*stepError](err); ok {
 		code, text := step.reply()
 		switch {
 		case step.step == stepMessage && code == 0:

@@ -154,7 +154,7 @@ func TestMailAuthentication(t *testing.T) {
 			cfg.User, cfg.Password = "sally", c.password
 			_, err := mailer(t, cfg).Send(t.Context(), mailMessage())
 			if c.want == "" {
-				if !errors.Is(err, delivery.ErrUnavailable) || strings.Contains(err.Error(), string(c.password.Reveal())) {
+				if !errors.Is(err, delivery.ErrUnavailable) || strings.Contains(err.Error(), c.password.Reveal()) {
 					t.Errorf("Send = %v, want ErrUnavailable without the password", err)
 				}
 				return
@@ -300,6 +300,30 @@ func TestRefusalKeepsTheConnection(t *testing.T) {
 	}
 	if n := s.connections(); n != 1 {
 		t.Errorf("3 refused mails took %d connections, want 1", n)
+	}
+}
+
+// A connection that was idle too long is ended politely by its owner.
+func TestIdleConnectionsAreEnded(t *testing.T) {
+	t.Parallel()
+	s := gateway(t, delivery.NoTLS, nil)
+	cfg := smtpTo(s, delivery.NoTLS)
+	cfg.IdleTimeout = 20 * time.Millisecond
+	p := mailer(t, cfg)
+	mustSend(t, p, mailMessage())
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for s.ended() == 0 {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("the idle connection is still open")
+		}
+	}
+	mustSend(t, p, mailMessage())
+	if n := s.connections(); n != 2 {
+		t.Errorf("%d connections, want a second one", n)
 	}
 }
 

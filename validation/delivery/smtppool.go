@@ -103,9 +103,8 @@ func (p *smtpPool) put(c *smtpConn) {
 // putBack keeps a connection whose gateway refused something in an orderly way,
 // after resetting the transaction; others are ended.
 func (p *smtpPool) putBack(c *smtpConn, err error) {
-	var step *stepError
 	code := 0
-	if errors.As(err, &step) {
+	if step, ok := errors.AsType[*stepError](err); ok {
 		code, _ = step.reply()
 	}
 	if code == 0 || code == closing || c.client.Reset() != nil {

@@ -49,9 +49,10 @@ type mailServer struct {
 	hang       chan struct{} // DATA waits for it, if set
 	endAfter   bool          // ends the connection after each mail
 
-	mu    sync.Mutex
-	conns int
-	mails []received
+	mu      sync.Mutex
+	conns   int
+	logouts int
+	mails   []received
 }
 
 // gateway makes a server and starts it. tlsMode "" offers no TLS at all.
@@ -78,6 +79,7 @@ func gateway(t *testing.T, tlsMode delivery.TLSMode, edit func(*mailServer)) *ma
 		s.smtp.TLSConfig = cfg
 	case delivery.ImplicitTLS:
 		l = tls.NewListener(l, cfg)
+	case delivery.NoTLS:
 	}
 	done := make(chan struct{})
 	go func() {
@@ -139,6 +141,13 @@ func (s *mailServer) all() []received {
 	return append([]received(nil), s.mails...)
 }
 
+// ended is how many sessions are over.
+func (s *mailServer) ended() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logouts
+}
+
 func (s *mailServer) connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,7 +170,12 @@ type mailSession struct {
 
 func (m *mailSession) Reset() { m.mail = received{} }
 
-func (m *mailSession) Logout() error { return nil }
+func (m *mailSession) Logout() error {
+	m.server.mu.Lock()
+	defer m.server.mu.Unlock()
+	m.server.logouts++
+	return nil
+}
 
 func (m *mailSession) Mail(from string, _ *smtp.MailOptions) error {
 	if len(m.server.mechanisms) > 0 && m.user == "" {

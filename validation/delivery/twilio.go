@@ -251,8 +251,7 @@ func (g *twilioGateway) roundTrip(ctx context.Context, method, endpoint string, 
 		kind = ErrUnknown
 	}
 	// The error of the client shows the URL: what stands behind it is enough.
-	var bare *url.Error
-	if errors.As(err, &bare) {
+	if bare, ok := errors.AsType[*url.Error](err); ok {
 		err = bare.Err
 	}
 	return nil, 0, fmt.Errorf("%w: ask Twilio: %w", kind, scrubError(err, m))

@@ -33,7 +33,7 @@ type twimlPause struct {
 
 type twimlResponse struct {
 	XMLName xml.Name `xml:"Response"`
-	Verbs   []any
+	Verbs   []any    `xml:",any"`
 }
 
 // twiML makes the script of a call: each line is said, each character of the
