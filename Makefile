@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: build test short lint fmt fuzz clean
+.PHONY: build test test-java-client short lint fmt fuzz clean
 
 build:
 	$(GO) build -trimpath -o sallyport ./cmd/sallyport
@@ -12,6 +12,11 @@ build:
 test:
 	.ci/deps
 	CI=true .ci/with-postgres $(GO) test -race -shuffle=on -count=1 -timeout 25m ./...
+
+# The public Java client of the original product against a running server.
+# Needs Java 11 or newer and Maven.
+test-java-client:
+	.ci/with-postgres $(GO) test -tags javaclient -count=1 -run TestJavaClient -v ./cmd/internal/servertest
 
 # SQLite only, without the race detector.
 short:
