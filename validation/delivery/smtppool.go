@@ -145,7 +145,11 @@ func (c *smtpConn) quit() {
 // dial connects, protects the connection as configured and logs in.
 func (p *smtpPool) dial(ctx context.Context) (*smtpConn, error) {
 	conn := &smtpConn{}
-	client, err := p.client(conn)
+	limit := sendTimeout
+	if end, ok := ctx.Deadline(); ok {
+		limit = max(min(limit, time.Until(end)), time.Millisecond)
+	}
+	client, err := p.client(conn, limit)
 	if err != nil {
 		return nil, fmt.Errorf("prepare connection: %w", err)
 	}
@@ -160,12 +164,13 @@ func (p *smtpPool) dial(ctx context.Context) (*smtpConn, error) {
 	return conn, nil
 }
 
-// client prepares a mail client whose socket becomes conn's.
-func (p *smtpPool) client(conn *smtpConn) (*mail.Client, error) {
+// client prepares a mail client whose socket becomes conn's. Each of its steps
+// may take until limit from its begin; the end of ctx cuts them all.
+func (p *smtpPool) client(conn *smtpConn, limit time.Duration) (*mail.Client, error) {
 	cfg := p.cfg
 	tlsConfig := &tls.Config{ServerName: cfg.Host, MinVersion: tls.VersionTLS12, RootCAs: cfg.Roots}
 	options := []mail.Option{
-		mail.WithPort(cfg.Port), mail.WithTimeout(sendTimeout), mail.WithTLSConfig(tlsConfig), mail.WithoutSMTPUTF8(),
+		mail.WithPort(cfg.Port), mail.WithTimeout(limit), mail.WithTLSConfig(tlsConfig), mail.WithoutSMTPUTF8(),
 		mail.WithDialContextFunc(func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return conn.open(ctx, network, net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)), cfg.TLS, tlsConfig)
 		}),
