@@ -139,13 +139,27 @@ func (cfg Config) check() error {
 		ok    bool
 		field string
 	}{
-		{cfg.Front != nil, "Front"}, {cfg.Directory != nil, "Directory"}, {cfg.Tx != nil, "Tx"},
-		{cfg.Records != nil, "Records"}, {cfg.Challenges != nil, "Challenges"}, {cfg.Secrets != nil, "Secrets"},
-		{cfg.States != nil, "States"}, {cfg.Sends != nil, "Sends"}, {cfg.Factors != nil, "Factors"},
-		{cfg.Outcomes != nil, "Outcomes"}, {cfg.Hash != nil, "Hash"}, {cfg.Delivery != nil, "Delivery"},
-		{cfg.Audit != nil, "Audit"}, {cfg.Follower != nil, "Follower"}, {cfg.Paths != nil, "Paths"},
-		{cfg.Sessions != nil, "Sessions"}, {cfg.Passwords != nil, "Passwords"}, {cfg.Hasher != nil, "Hasher"},
-		{cfg.PasswordTries != nil, "PasswordTries"}, {cfg.Issuer != "", "Issuer"}, {cfg.Now != nil, "Now"},
+		{cfg.Front != nil, "Front"},
+		{cfg.Directory != nil, "Directory"},
+		{cfg.Tx != nil, "Tx"},
+		{cfg.Records != nil, "Records"},
+		{cfg.Challenges != nil, "Challenges"},
+		{cfg.Secrets != nil, "Secrets"},
+		{cfg.States != nil, "States"},
+		{cfg.Sends != nil, "Sends"},
+		{cfg.Factors != nil, "Factors"},
+		{cfg.Outcomes != nil, "Outcomes"},
+		{cfg.Hash != nil, "Hash"},
+		{cfg.Delivery != nil, "Delivery"},
+		{cfg.Audit != nil, "Audit"},
+		{cfg.Follower != nil, "Follower"},
+		{cfg.Paths != nil, "Paths"},
+		{cfg.Sessions != nil, "Sessions"},
+		{cfg.Passwords != nil, "Passwords"},
+		{cfg.Hasher != nil, "Hasher"},
+		{cfg.PasswordTries != nil, "PasswordTries"},
+		{cfg.Issuer != "", "Issuer"},
+		{cfg.Now != nil, "Now"},
 	} {
 		if !need.ok {
 			errs = append(errs, errors.New("validation: "+need.field+" is required"))
