@@ -62,8 +62,10 @@ func TestRow36_UnknownPathsAndMethods(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, options{})
 	id := s.user("row36").id()
-	for _, path := range []string{"/Nothing", "/users", "/Users/" + unused, "/Users/a%2Fb", "/Users/" + id + "/nothing", "/Users/..", "/Users/%00", "/Users/a%20b",
-		"/Users/" + strings.Repeat("x", 300), "/Users/%C3%A9", "/Groups/" + id, "/Users/" + id + "%2F..%2F" + id} {
+	for _, path := range []string{
+		"/Nothing", "/users", "/Users/" + unused, "/Users/a%2Fb", "/Users/" + id + "/nothing", "/Users/..", "/Users/%00", "/Users/a%20b",
+		"/Users/" + strings.Repeat("x", 300), "/Users/%C3%A9", "/Groups/" + id, "/Users/" + id + "%2F..%2F" + id,
+	} {
 		res := s.Do(http.MethodGet, path, nil)
 		if res.Status != http.StatusNotFound || res.str("status") != "404" {
 			t.Errorf("GET %s = %d %s, want 404 as a SCIM error", path, res.Status, res.Body)
@@ -163,6 +165,7 @@ func TestLocationBehindFront(t *testing.T) {
 		{"no peer address", "@", "id.example.com", "directory.example.org", "https://id.example.com/scim/v2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, scim.Root+"/Users/"+id, nil)
 			r.RemoteAddr, r.Host = tt.peer, tt.host
 			r.Header.Set("Authorization", "Bearer "+s.bearer)
@@ -172,7 +175,11 @@ func TestLocationBehindFront(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			s.echo.ServeHTTP(w, r)
-			var body struct{ Meta struct{ Location string } }
+			var body struct {
+				Meta struct {
+					Location string `json:"location"`
+				} `json:"meta"`
+			}
 			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
 				t.Fatalf("decode %s: %v", w.Body, err)
 			}
@@ -199,9 +206,13 @@ func TestInvisibleIs404(t *testing.T) {
 		method, path string
 		body         any
 	}{
-		{http.MethodGet, "/Users/" + ub, nil}, {http.MethodHead, "/Users/" + ub, nil}, {http.MethodPut, "/Users/" + ub, put},
-		{http.MethodPatch, "/Users/" + ub, patchOp([3]any{"replace", "title", "x"})}, {http.MethodDelete, "/Users/" + ub, nil},
-		{http.MethodGet, "/Groups/" + gb.id(), nil}, {http.MethodPatch, "/Groups/" + gb.id(), patchOp([3]any{"add", "members", memberList(ua)})},
+		{http.MethodGet, "/Users/" + ub, nil},
+		{http.MethodHead, "/Users/" + ub, nil},
+		{http.MethodPut, "/Users/" + ub, put},
+		{http.MethodPatch, "/Users/" + ub, patchOp([3]any{"replace", "title", "x"})},
+		{http.MethodDelete, "/Users/" + ub, nil},
+		{http.MethodGet, "/Groups/" + gb.id(), nil},
+		{http.MethodPatch, "/Groups/" + gb.id(), patchOp([3]any{"add", "members", memberList(ua)})},
 	} {
 		real, none := a.Do(r.method, r.path, r.body), a.Do(r.method, strings.Replace(strings.Replace(r.path, ub, unused, 1), gb.id(), unused, 1), r.body)
 		if real.Status != http.StatusNotFound || !bytes.Equal(real.Body, none.Body) {
@@ -260,7 +271,10 @@ func TestRow114_Audit(t *testing.T) {
 	if events[0].Target != (audit.Party{Type: "User", ID: id}) || events[1].Target.ID != g || events[1].Subject.ID != id {
 		t.Errorf("targets %+v, %+v, subject %+v", events[0].Target, events[1].Target, events[1].Subject)
 	}
-	var detail struct{ Before, After map[string]any }
+	var detail struct {
+		Before map[string]any `json:"before"`
+		After  map[string]any `json:"after"`
+	}
 	if err := json.Unmarshal(events[2].Detail, &detail); err != nil {
 		t.Fatalf("detail %s: %v", events[2].Detail, err)
 	}
@@ -288,8 +302,12 @@ func TestRow114_MemberDetails(t *testing.T) {
 	ids := people(s.client, 3)
 	g := s.group("trail", ids[0], ids[1]).id()
 	for _, ops := range [][3]any{
-		{"add", "members", memberList(ids[1], ids[2])}, {"remove", `members[value eq "` + ids[0] + `"]`, nil}, {"replace", "members", memberList(ids[0])},
-		{"add", "members", memberList(ids[1])}, {"remove", `members[display eq "p01"]`, nil}, {"remove", "members", nil},
+		{"add", "members", memberList(ids[1], ids[2])},
+		{"remove", `members[value eq "` + ids[0] + `"]`, nil},
+		{"replace", "members", memberList(ids[0])},
+		{"add", "members", memberList(ids[1])},
+		{"remove", `members[display eq "p01"]`, nil},
+		{"remove", "members", nil},
 	} {
 		s.want(http.StatusNoContent, http.MethodPatch, "/Groups/"+g, patchOp(ops))
 	}
@@ -384,7 +402,7 @@ func TestRequestInfoCountsDropped(t *testing.T) {
 }
 
 // A deleted user comes back with id, document and groups, without password.
-func TestRestore(t *testing.T) {
+func TestRestore(t *testing.T) { //nolint:tparallel // the cases move one clock
 	t.Parallel()
 	s := newServer(t, options{})
 	created := s.user("phoenix", "title", "Dr", "externalId", "p1", "password", "a good password")

@@ -8,9 +8,9 @@ import (
 	"github.com/sallyport-id/sallyport/scim/filter"
 )
 
-// attributePath names one value in a user's document, in the form of a PATCH
-// path (RFC 7644 section 3.5.2): "secondFactorEmail", "name.givenName" or
-// `emails[type eq "home"].value`.
+// attributePath names an attribute or one value in a user's document, in the
+// form of a PATCH path (RFC 7644 section 3.5.2): "secondFactorEmail",
+// "name.givenName", "phoneNumbers" or `emails[type eq "home"].value`.
 type attributePath struct {
 	ref   schema.Ref       // Sub is set for the second and third form
 	where filter.Predicate // nil without brackets
@@ -35,8 +35,11 @@ func parseAttributePath(rt *schema.ResourceType, text string) (attributePath, er
 	if out.ref, err = rt.Lookup(path.Attr.URN, path.Attr.Name, sub, p.Policy); err != nil {
 		return attributePath{}, fmt.Errorf("attribute path %q: %w", text, err)
 	}
-	if out.ref.Attr == nil || out.ref.Attr.MultiValued && (path.Filter == nil || sub == "") {
-		return attributePath{}, fmt.Errorf("attribute path %q does not name one value", text)
+	// A part of every element, or whole elements, would be neither one value
+	// nor the whole attribute.
+	filtered := path.Filter != nil
+	if out.ref.Attr == nil || out.ref.Attr.MultiValued && filtered != (sub != "") {
+		return attributePath{}, fmt.Errorf("attribute path %q names neither an attribute nor one value", text)
 	}
 	if path.Filter == nil {
 		return out, nil

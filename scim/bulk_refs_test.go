@@ -73,7 +73,8 @@ func TestPostpone(t *testing.T) {
 	}{
 		"nothing to wait for": {
 			schema.Object{"userName": "a", "manager": "bulkId:there"},
-			schema.Object{"userName": "a", "manager": "bulkId:there"}, nil,
+			schema.Object{"userName": "a", "manager": "bulkId:there"},
+			nil,
 		},
 		"elements": {
 			schema.Object{"members": []any{element("1"), element("bulkId:x"), element("2")}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-id/sallyport/schema"
@@ -108,21 +109,12 @@ func (r *bulkRun) reach(ctx context.Context, i int) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("bulk request ended early: %w", err)
 	}
-	if len(circle) > 1 || r.refersToItself(i) {
+	if len(circle) > 1 || slices.Contains(r.refs[i], i) {
 		r.runCircle(ctx, circle)
 		return nil
 	}
 	r.runOne(ctx, op)
 	return nil
-}
-
-func (r *bulkRun) refersToItself(i int) bool {
-	for _, ref := range r.refs[i] {
-		if ref == i {
-			return true
-		}
-	}
-	return false
 }
 
 // runOne runs an operation all of whose references have run.

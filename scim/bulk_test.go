@@ -112,7 +112,7 @@ func TestRow104_BulkMethods(t *testing.T) {
 
 // TestBulkReferences: row 104, RFC 7644 sections 3.7.1 and 3.7.2. References
 // work in any direction and wherever they may stand.
-func TestBulkReferences(t *testing.T) {
+func TestBulkReferences(t *testing.T) { //nolint:tparallel // the cases send through the one client of this test
 	t.Parallel()
 	s := newServer(t, options{})
 
@@ -380,7 +380,7 @@ func TestBulkResponses(t *testing.T) {
 }
 
 // Operations that are malformed fail alone.
-func TestBulkMalformedOperations(t *testing.T) {
+func TestBulkMalformedOperations(t *testing.T) { //nolint:tparallel // the cases send through the one client of this test
 	t.Parallel()
 	s := newServer(t, options{})
 	user := s.user("ann")

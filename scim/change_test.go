@@ -17,7 +17,7 @@ import (
 )
 
 // Row 41 and "the same in every profile": what a PUT replaces and keeps.
-func TestPutReplace(t *testing.T) {
+func TestPutReplace(t *testing.T) { //nolint:tparallel // the cases send through the one client of this test
 	t.Parallel()
 	s := newServer(t, options{})
 	sf := "urn:sallyport:params:scim:schemas:extension:secondfactor:2.0:User"
@@ -124,9 +124,13 @@ func TestPatchNoOpKeepsVersion(t *testing.T) {
 	id := created.id()
 	s.clock.advance(time.Hour)
 	for _, ops := range [][][3]any{
-		{{"replace", "title", "Dr"}}, {{"add", "title", "Dr"}}, {{"replace", "", map[string]any{"title": "Dr", "active": true}}},
+		{{"replace", "title", "Dr"}},
+		{{"add", "title", "Dr"}},
+		{{"replace", "", map[string]any{"title": "Dr", "active": true}}},
 		{{"add", "emails", []any{map[string]any{"value": "a@example.com", "type": "work", "primary": true}}}},
-		{{"remove", "nickName", nil}}, {{"remove", `emails[type eq "home"]`, nil}}, {{"replace", "active", "True"}},
+		{{"remove", "nickName", nil}},
+		{{"remove", `emails[type eq "home"]`, nil}},
+		{{"replace", "active", "True"}},
 		{{"replace", "title", "X"}, {"replace", "title", "Dr"}},
 		{},
 	} {
@@ -188,9 +192,18 @@ func TestETag(t *testing.T) {
 		header, value string
 		get           int
 	}{
-		{"If-None-Match", `W/"2"`, 304}, {"If-None-Match", `"2"`, 304}, {"If-None-Match", `W/"1", W/"2"`, 304}, {"If-None-Match", `*`, 304},
-		{"If-None-Match", `W/"1"`, 200}, {"If-None-Match", `W/"22"`, 200}, {"If-None-Match", ``, 200},
-		{"If-Match", `W/"2"`, 200}, {"If-Match", `*`, 200}, {"If-Match", `W/"1"`, 412}, {"If-Match", `W/"7","2"`, 200}, {"If-Match", `"a,b", W/"x"`, 412},
+		{"If-None-Match", `W/"2"`, 304},
+		{"If-None-Match", `"2"`, 304},
+		{"If-None-Match", `W/"1", W/"2"`, 304},
+		{"If-None-Match", `*`, 304},
+		{"If-None-Match", `W/"1"`, 200},
+		{"If-None-Match", `W/"22"`, 200},
+		{"If-None-Match", ``, 200},
+		{"If-Match", `W/"2"`, 200},
+		{"If-Match", `*`, 200},
+		{"If-Match", `W/"1"`, 412},
+		{"If-Match", `W/"7","2"`, 200},
+		{"If-Match", `"a,b", W/"x"`, 412},
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
 			res := s.Do(method, path, nil, tt.header, tt.value)
@@ -245,7 +258,7 @@ func TestRow106_NoLostUpdate(t *testing.T) {
 
 // Every way to deactivate or delete a user ends the logins, in the same
 // transaction; and nothing else does.
-func TestDeactivateEndsLogins(t *testing.T) {
+func TestDeactivateEndsLogins(t *testing.T) { //nolint:tparallel // the cases share what was ended
 	t.Parallel()
 	var mu sync.Mutex
 	var ended []string
@@ -326,7 +339,7 @@ func TestRow27_ReadOnly(t *testing.T) {
 }
 
 // Rows 20, 30, 71: attributes and excludedAttributes on every method.
-func TestProjectionEveryMethod(t *testing.T) {
+func TestProjectionEveryMethod(t *testing.T) { //nolint:tparallel // the cases send through the one client of this test
 	t.Parallel()
 	s := newServer(t, options{})
 	body := func(name string) map[string]any {

@@ -131,7 +131,7 @@ func returned(o map[string]any) []string {
 // TestDiscoveryMatchesReality: rows 50-53. Per profile every attribute that is
 // ever returned is declared, what is declared works, and what is promised is
 // what is enforced.
-func TestDiscoveryMatchesReality(t *testing.T) {
+func TestDiscoveryMatchesReality(t *testing.T) { //nolint:tparallel // the cases send through the one client of this test
 	t.Parallel()
 	files := os.DirFS("../testdata/schemas/schemas")
 	types := os.DirFS("../testdata/schemas/resourcetypes")
@@ -306,7 +306,7 @@ func TestDiscoveryByProfile(t *testing.T) {
 		t.Errorf("flattened attributes (-want +got):\n%s", diff)
 	}
 	ping.want(http.StatusNotFound, http.MethodGet, "/Schemas/"+schema.SecondFactorURN, nil)
-	s.client.want(http.StatusNotFound, http.MethodGet, "/Schemas/"+schema.PingUserURN, nil)
+	s.want(http.StatusNotFound, http.MethodGet, "/Schemas/"+schema.PingUserURN, nil)
 }
 
 // Clients of several vendors stop at a null or an empty URI.

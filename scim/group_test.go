@@ -125,8 +125,10 @@ func TestRow107_MembersAndVersion(t *testing.T) {
 	step("rename with id (Okta)", true, patchOp([3]any{"replace", "", map[string]any{"id": g, "displayName": "row107 renamed"}}))
 
 	names := s.eventNames(g)
-	want := []string{"group.created", "group.member_added", "group.member_added", "group.member_removed", "group.member_removed", "group.member_added",
-		"group.member_removed", "group.member_added", "group.member_added", "group.member_added", "group.member_removed", "group.member_removed", "group.updated"}
+	want := []string{
+		"group.created", "group.member_added", "group.member_added", "group.member_removed", "group.member_removed", "group.member_added",
+		"group.member_removed", "group.member_added", "group.member_added", "group.member_added", "group.member_removed", "group.member_removed", "group.updated",
+	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("audit (-want +got):\n%s", diff)
 	}
@@ -240,7 +242,7 @@ func TestGroupPatchCost(t *testing.T) {
 		for i := range ids {
 			ids[i] = fmt.Sprintf("01890000-0000-7000-8000-%012x", i)
 		}
-		g := s.group(fmt.Sprintf("size %d", size), append(ids, other)...).id()
+		g := s.group(fmt.Sprintf("size %d", size), slices.Concat(ids, []string{other})...).id()
 		s.want(http.StatusNoContent, http.MethodPatch, "/Groups/"+g, patchOp([3]any{"add", "members", memberList(unused)})) // prepare
 		statements := s.trace.during(func() {
 			s.want(http.StatusNoContent, http.MethodPatch, "/Groups/"+g, patchOp([3]any{"add", "members", memberList(member)}))
@@ -275,7 +277,7 @@ func TestRow102_ManyMembersInOnePatch(t *testing.T) {
 	if got := memberIDs(s.client, g); len(got) != len(ids) {
 		t.Errorf("%d members, want %d", len(got), len(ids))
 	}
-	s.refuse(http.StatusRequestEntityTooLarge, "", http.MethodPatch, "/Groups/"+g, patchOp([3]any{"add", "members", memberList(append(ids, unused)...)}), "10000")
+	s.refuse(http.StatusRequestEntityTooLarge, "", http.MethodPatch, "/Groups/"+g, patchOp([3]any{"add", "members", memberList(slices.Concat(ids, []string{unused})...)}), "10000")
 }
 
 // Group names are unique by the setting that Entra and IPSIE want.

@@ -34,7 +34,7 @@ func people(c *client, n int) []string {
 }
 
 // Rows 54-57: the shape of a list and the arithmetic of its pages.
-func TestListShape(t *testing.T) {
+func TestListShape(t *testing.T) { //nolint:tparallel // the cases send through the one client of this test
 	t.Parallel()
 	s := newServer(t, options{limits: scim.Limits{DefaultCount: 4, MaxCount: 6}})
 
@@ -79,8 +79,10 @@ func TestListShape(t *testing.T) {
 			}
 		})
 	}
-	for _, bad := range []string{"count=ten", "count=1.5", "startIndex=x", "sortOrder=up", "sortBy=nothing", "sortBy=name", "sortBy=groups",
-		"count=1&count=2", "filter=a+pr&Filter=b+pr", "filter=", "filter=%zz", "attributes=id&excludedAttributes=title"} {
+	for _, bad := range []string{
+		"count=ten", "count=1.5", "startIndex=x", "sortOrder=up", "sortBy=nothing", "sortBy=name", "sortBy=groups",
+		"count=1&count=2", "filter=a+pr&Filter=b+pr", "filter=", "filter=%zz", "attributes=id&excludedAttributes=title",
+	} {
 		res := s.Do(http.MethodGet, "/Users?"+bad, nil)
 		if res.Status != http.StatusBadRequest || res.str("detail") == "" {
 			t.Errorf("%s: %d %s, want 400 with a detail", bad, res.Status, res.Body)
@@ -96,7 +98,7 @@ func TestListShape(t *testing.T) {
 }
 
 // Rows 58, 70: a total order, also where keys are equal or missing.
-func TestPagesDoNotOverlap(t *testing.T) {
+func TestPagesDoNotOverlap(t *testing.T) { //nolint:tparallel // the cases send through the one client of this test
 	t.Parallel()
 	s := newServer(t, options{})
 	people(s.client, 12)
@@ -243,7 +245,7 @@ func TestRow74_CursorPages(t *testing.T) {
 }
 
 // Rows 74-78: a cursor opens for its own query alone.
-func TestCursorBoundToQuery(t *testing.T) {
+func TestCursorBoundToQuery(t *testing.T) { //nolint:tparallel // the last step revokes the token of the cases
 	t.Parallel()
 	s := newServer(t, options{})
 	people(s.client, 5)

@@ -292,8 +292,8 @@ func preference(h http.Header) Preference {
 			if !strings.EqualFold(strings.TrimSpace(name), "return") {
 				continue
 			}
-			switch p := Preference(strings.ToLower(strings.Trim(strings.TrimSpace(value), `"`))); p {
-			case PreferMinimal, PreferRepresentation:
+			p := Preference(strings.ToLower(strings.Trim(strings.TrimSpace(value), `"`)))
+			if p == PreferMinimal || p == PreferRepresentation {
 				return p
 			}
 		}

@@ -21,9 +21,26 @@ func TestRow106_TagLists(t *testing.T) {
 		list string
 		want bool
 	}{
-		{`W/"7"`, true}, {`"7"`, true}, {`w/"7"`, true}, {`7`, true}, {`*`, true}, {` * `, true},
-		{`"1", W/"7"`, true}, {`"1",W/"7","9"`, true}, {`,, "7"`, true}, {`"a,b", "7"`, true}, {`"x","7`, true},
-		{`W/"77"`, false}, {`"70"`, false}, {`""`, false}, {`"a,7,b"`, false}, {`"7 "`, false}, {`W/`, false}, {``, false}, {`,`, false}, {`"`, false},
+		{`W/"7"`, true},
+		{`"7"`, true},
+		{`w/"7"`, true},
+		{`7`, true},
+		{`*`, true},
+		{` * `, true},
+		{`"1", W/"7"`, true},
+		{`"1",W/"7","9"`, true},
+		{`,, "7"`, true},
+		{`"a,b", "7"`, true},
+		{`"x","7`, true},
+		{`W/"77"`, false},
+		{`"70"`, false},
+		{`""`, false},
+		{`"a,7,b"`, false},
+		{`"7 "`, false},
+		{`W/`, false},
+		{``, false},
+		{`,`, false},
+		{`"`, false},
 	} {
 		if got := matchesTag(tt.list, etag(7)); got != tt.want {
 			t.Errorf("matchesTag(%q, %s) = %v, want %v", tt.list, etag(7), got, tt.want)

@@ -26,6 +26,7 @@ func TestPostgres(t *testing.T) {
 		"TestPutReplace": TestPutReplace, "TestRow84_PutOfTheSameIsNoChange": TestRow84_PutOfTheSameIsNoChange,
 		"TestPatchNoOpKeepsVersion": TestPatchNoOpKeepsVersion, "TestETag": TestETag, "TestRow106_NoLostUpdate": TestRow106_NoLostUpdate,
 		"TestDeactivateEndsLogins": TestDeactivateEndsLogins, "TestProjectionEveryMethod": TestProjectionEveryMethod,
+		"TestGuard": TestGuard, "TestSelfServiceBelowTheRoutes": TestSelfServiceBelowTheRoutes, "TestSelfServiceVisibility": TestSelfServiceVisibility,
 		"TestRow44_Me": TestRow44_Me, "TestInvisibleIs404": TestInvisibleIs404, "TestRow114_Audit": TestRow114_Audit,
 		"TestRow114_NoEventWithoutChange": TestRow114_NoEventWithoutChange, "TestNoSecretsInLogsOrAudit": TestNoSecretsInLogsOrAudit,
 		"TestRestore": TestRestore, "TestBrakeHoldsRemovals": TestBrakeHoldsRemovals, "TestRow110_ChangedSince": TestRow110_ChangedSince,

@@ -18,7 +18,7 @@ import (
 
 // Rows 1, 2, 4: schemas is required and checked, and the answer lists the
 // extensions that have data and no others.
-func TestSchemasByContent(t *testing.T) {
+func TestSchemasByContent(t *testing.T) { //nolint:tparallel // the cases send through the one client of this test
 	t.Parallel()
 	s := newServer(t, options{})
 	rfc := s.profile(scim.ProfileRFC)

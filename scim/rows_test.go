@@ -23,8 +23,22 @@ func TestRow14_Types(t *testing.T) {
 		name  string
 		value any
 	}{
-		{"seen", "yesterday"}, {"seen", "2026-02-30T00:00:00Z"}, {"seen", 7}, {"size", 1.5}, {"size", "1"}, {"weight", "x"},
-		{"key", "AQI"}, {"key", "%%"}, {"home", "not a uri %"}, {"flag", "maybe"}, {"flag", 1}, {"serial", 7}, {"serial", []string{"a", "b"}}, {"tags", []any{1}}, {"ports", []any{"x"}}, {"ports", map[string]any{"speed": "fast"}},
+		{"seen", "yesterday"},
+		{"seen", "2026-02-30T00:00:00Z"},
+		{"seen", 7},
+		{"size", 1.5},
+		{"size", "1"},
+		{"weight", "x"},
+		{"key", "AQI"},
+		{"key", "%%"},
+		{"home", "not a uri %"},
+		{"flag", "maybe"},
+		{"flag", 1},
+		{"serial", 7},
+		{"serial", []string{"a", "b"}},
+		{"tags", []any{1}},
+		{"ports", []any{"x"}},
+		{"ports", map[string]any{"speed": "fast"}},
 	} {
 		body := map[string]any{"schemas": []string{deviceURN}, "serial": "bad", tt.name: tt.value}
 		rfc.refuse(http.StatusBadRequest, "invalidValue", http.MethodPost, "/Devices", body, tt.name)

@@ -60,6 +60,10 @@ func checkRecord(c echo.Context, caller Caller, scope string) error {
 	if raw := c.Param("id"); raw != "" {
 		id, err := url.PathUnescape(raw)
 		if err != nil || id != caller.UserID {
+			// Whoever may read others may know that they exist.
+			if caller.Has(ScopeRead) {
+				return insufficientScope(scope)
+			}
 			return ErrNotFound
 		}
 	}

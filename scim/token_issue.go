@@ -231,10 +231,10 @@ func (t *Token) check(now time.Time) error {
 	if (t.UserID == "") != (t.SessionID == "") || t.UserID != "" && t.ExpiresAt.IsZero() {
 		errs = append(errs, errors.New("a user's own token needs a session and an end"))
 	}
-	if _, ok := ProfileByName(t.Profile); !ok {
+	if profile, ok := ProfileByName(t.Profile); !ok {
 		errs = append(errs, fmt.Errorf("no client profile %q; profiles are %s, %s, %s, %s",
 			t.Profile, ProfileRFC, ProfileCompat, ProfileStrict, ProfilePing))
-	} else if _, err := t.caller(); err != nil {
+	} else if _, err := profile.With(t.Overrides); err != nil {
 		errs = append(errs, err)
 	}
 	if expired(t.ExpiresAt, now) {

@@ -139,7 +139,7 @@ func TestTokenSecretRedactsItself(t *testing.T) {
 	}
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("test", "token", secret)
-	marshalled, err := json.Marshal(struct{ S scim.TokenSecret }{secret})
+	marshalled, err := json.Marshal(map[string]any{"secret": secret})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func (h *Hasher) verify(ctx context.Context, e encoded, p Password) (bool, error
 	// A hash made under other limits stays good: only what no setting would
 	// have accepted is refused here.
 	text, bad := p.prepare(1, maxLengthEver)
-	tag, err := h.compute(ctx, e, text, len(e.tag))
+	tag, err := h.compute(ctx, e, text, uint32(len(e.tag))) //nolint:gosec // parse bounds it
 	if err != nil {
 		return false, err
 	}
@@ -181,7 +181,7 @@ func (h *Hasher) NeedsRehash(phc string) bool {
 }
 
 // compute runs argon2id in a slot.
-func (h *Hasher) compute(ctx context.Context, e encoded, text []byte, size int) ([]byte, error) {
+func (h *Hasher) compute(ctx context.Context, e encoded, text []byte, size uint32) ([]byte, error) {
 	input, err := h.pepper(e.kid, text)
 	if err != nil {
 		return nil, err
@@ -190,7 +190,7 @@ func (h *Hasher) compute(ctx context.Context, e encoded, text []byte, size int) 
 		return nil, err
 	}
 	defer func() { <-h.slots }()
-	return argon2.IDKey(input, e.salt, e.params.Time, e.params.Memory, e.params.Threads, uint32(size)), nil
+	return argon2.IDKey(input, e.salt, e.params.Time, e.params.Memory, e.params.Threads, size), nil
 }
 
 // pepper binds the text to the pepper with that kid; "" binds to none.

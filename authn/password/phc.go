@@ -92,7 +92,7 @@ func parseParams(text string) (p Params, kid string, err error) {
 	if err := errors.Join(errM, errT, errP); err != nil {
 		return p, "", err
 	}
-	p = Params{Memory: uint32(memory), Time: uint32(passes), Threads: uint8(threads)}
+	p = Params{Memory: memory, Time: passes, Threads: uint8(threads)} //nolint:gosec // at most maxThreads
 	// RFC 9106 section 3.1: at least eight blocks a lane.
 	if p.Memory < 8*uint32(p.Threads) {
 		return p, "", fmt.Errorf("%w: m is less than 8 p", ErrFormat)
@@ -109,16 +109,16 @@ func parseParams(text string) (p Params, kid string, err error) {
 }
 
 // parseNumber reads a decimal number from 1 to most in its one spelling.
-func parseNumber(field, name string, most uint64) (uint64, error) {
+func parseNumber(field, name string, most uint32) (uint32, error) {
 	text, ok := strings.CutPrefix(field, name)
 	if !ok {
 		return 0, fmt.Errorf("%w: parameters", ErrFormat)
 	}
 	n, err := strconv.ParseUint(text, 10, 32)
-	if err != nil || n < 1 || n > most || strconv.FormatUint(n, 10) != text {
+	if err != nil || n < 1 || n > uint64(most) || strconv.FormatUint(n, 10) != text {
 		return 0, fmt.Errorf("%w: %s is not a number from 1 to %d", ErrFormat, strings.TrimSuffix(name, "="), most)
 	}
-	return n, nil
+	return uint32(n), nil
 }
 
 func parseBytes(what, text string, least int) ([]byte, error) {

@@ -22,8 +22,14 @@ func TestCheckAgreesWithHash(t *testing.T) {
 		text string
 		ok   bool
 	}{
-		{"", false}, {"short77", false}, {"8 chars!", true}, {"ünïcödë!", true}, {strings.Repeat("x", 64), true},
-		{strings.Repeat("x", 65), false}, {"not utf8 \xff\xfe", false}, {strings.Repeat("é", 64), true},
+		{"", false},
+		{"short77", false},
+		{"8 chars!", true},
+		{"ünïcödë!", true},
+		{strings.Repeat("x", 64), true},
+		{strings.Repeat("x", 65), false},
+		{"not utf8 \xff\xfe", false},
+		{strings.Repeat("é", 64), true},
 	} {
 		check := h.Check(password.Of(c.text))
 		_, hash := h.Hash(t.Context(), password.Of(c.text))
