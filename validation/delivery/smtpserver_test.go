@@ -47,6 +47,7 @@ type mailServer struct {
 	rcptErr    error
 	dataErr    error
 	hang       chan struct{} // DATA waits for it, if set
+	arrived    func()        // called when a mail has come in whole
 	endAfter   bool          // ends the connection after each mail
 
 	mu      sync.Mutex
@@ -194,6 +195,9 @@ func (m *mailSession) Data(r io.Reader) error {
 	raw, err := io.ReadAll(r)
 	if err != nil {
 		return err
+	}
+	if m.server.arrived != nil {
+		m.server.arrived()
 	}
 	if m.server.hang != nil {
 		<-m.server.hang

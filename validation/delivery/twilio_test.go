@@ -250,8 +250,11 @@ func TestTwilioAnswers(t *testing.T) {
 				t.Parallel()
 				p := newTelephone(t, nil)
 				p.fake.Set(recipient, twiliofake.Number{Behaviour: c.behaviour})
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
+				if c.behaviour == twiliofake.Hang {
+					go cancelWhenAsked(ctx, cancel, p.fake)
+				}
 				_, err := p.provider(t, provider).Send(ctx, phoneMessage())
 				if !errors.Is(err, c.want) {
 					t.Fatalf("Send = %v, want %v", err, c.want)
@@ -293,6 +296,20 @@ func TestTwilioAnswers(t *testing.T) {
 			t.Errorf("Send = %v, want ErrUnavailable", err)
 		}
 	})
+}
+
+// cancelWhenAsked ends a send that Twilio has and does not answer.
+func cancelWhenAsked(ctx context.Context, cancel context.CancelFunc, fake *twiliofake.Server) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for fake.Requests() == 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	cancel()
 }
 
 // A message that is out and could not be written down is no failure.
