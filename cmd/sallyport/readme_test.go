@@ -13,19 +13,47 @@ import (
 // port, against a server that serve has started.
 func TestReadmeTour(t *testing.T) {
 	t.Parallel()
+	out := runDocumented(t, "README.md", "## Five-minute tour")
+	for _, want := range []string{
+		`"userName":"dr.veil"`, `"totalResults":1`, `"title":"Chief physician"`, `W/\"2\"`,
+		`"displayName":"Physicians"`, `"groups":[{"value":`, "user.deleted", "user.restored",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the tour does not show %s; it shows\n%s", want, out)
+		}
+	}
+}
+
+// TestSecondFactorsInCurl runs the flow of docs/second-factors.md word for word,
+// with oathtool as the authenticator app.
+func TestSecondFactorsInCurl(t *testing.T) {
+	t.Parallel()
+	out := runDocumented(t, "docs/second-factors.md", "## The whole flow in curl")
+	for _, want := range []string{`"validated":true`, `"registered":true`, `"secondFactorEnabled":true`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the flow does not show %s; it shows\n%s", want, out)
+		}
+	}
+}
+
+// runDocumented runs the first block of commands after a heading in the root of
+// the repository, against a server that serve has started, and returns what it
+// shows. An error reply fails the test.
+func runDocumented(t *testing.T, file, heading string) string {
+	t.Helper()
 	root := filepath.Join("..", "..")
-	page, err := os.ReadFile(filepath.Join(root, "README.md"))
+	page, err := os.ReadFile(filepath.Join(root, file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, tour, found := strings.Cut(string(page), "## Five-minute tour")
+	_, section, found := strings.Cut(string(page), heading+"\n")
 	if !found {
-		t.Fatal("README has no tour")
+		t.Fatalf("%s has no %q", file, heading)
 	}
-	_, script, _ := strings.Cut(tour, "```sh\n")
+	_, script, _ := strings.Cut(section, "```sh\n")
 	script, _, found = strings.Cut(script, "```")
 	if !found {
-		t.Fatal("the tour has no commands")
+		t.Fatalf("%s: no commands after %q", file, heading)
 	}
 	p := newProcess(t, "SALLYPORT_DATA="+t.TempDir())
 	p.start(t)
@@ -38,20 +66,13 @@ func TestReadmeTour(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), p.env...)
-	cmd.Env = append(cmd.Env, "HOME="+os.Getenv("HOME"))
+	cmd.Env = append(cmd.Env, "HOME="+os.Getenv("HOME"), "PATH="+filepath.Dir(p.path)+":"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("tour: %v\n%s", err, out)
+		t.Fatalf("%s: %v\n%s", file, err, out)
 	}
-	for _, want := range []string{
-		`"userName":"dr.veil"`, `"totalResults":1`, `"title":"Chief physician"`, `W/\"2\"`,
-		`"displayName":"Physicians"`, `"groups":[{"value":`, "user.deleted", "user.restored",
-	} {
-		if !strings.Contains(string(out), want) {
-			t.Errorf("the tour does not show %s; it shows\n%s", want, out)
-		}
+	if strings.Contains(string(out), "urn:ietf:params:scim:api:messages:2.0:Error") {
+		t.Errorf("%s shows an error:\n%s", file, out)
 	}
-	if strings.Contains(string(out), `"scimType"`) || strings.Contains(string(out), "urn:ietf:params:scim:api:messages:2.0:Error") {
-		t.Errorf("the tour shows an error:\n%s", out)
-	}
+	return string(out)
 }
