@@ -67,7 +67,12 @@ func (a *app) quiet() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
-// with opens the data, runs fn and closes it.
+// withExisting opens data that must be there, runs fn and closes it.
+func (a *app) withExisting(ctx context.Context, fn func(d *server.Directory) error) error {
+	return a.withOptions(ctx, server.Options{Existing: true}, fn)
+}
+
+// with opens the data, made where there is none yet, runs fn and closes it.
 func (a *app) with(ctx context.Context, fn func(d *server.Directory) error) error {
 	return a.withOptions(ctx, server.Options{}, fn)
 }

@@ -23,8 +23,8 @@ const followEvery = time.Second
 type auditCmd struct {
 	User   string `placeholder:"U" help:"Only events about this user: user name or id, also of a deleted user."`
 	Event  string `placeholder:"E" help:"Only this event (user.created) or group of events (user.)."`
-	Since  string `placeholder:"T" help:"From this time on: RFC 3339, or a span such as 24h or 7d."`
-	Until  string `placeholder:"T" help:"Before this time."`
+	Since  string `placeholder:"T" help:"From this time on: a time such as 2026-01-31T12:00:00Z, a date, or a span back from now such as 24h or 7d."`
+	Until  string `placeholder:"T" help:"Before this time, in the same forms."`
 	Limit  int    `placeholder:"N" help:"Only the newest N events (default 100; with --since all)."`
 	Follow bool   `help:"Go on and show events as they happen."`
 }
@@ -46,11 +46,14 @@ func (c *auditCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.with(ctx, func(d *server.Directory) error {
+	return a.withExisting(ctx, func(d *server.Directory) error {
 		if f.Target, err = c.target(ctx, d); err != nil {
 			return err
 		}
 		last, err := c.past(ctx, a, d, f)
+		if err == nil && last == "" && !c.Follow {
+			a.note("No event matches.")
+		}
 		if err != nil || !c.Follow {
 			return err
 		}

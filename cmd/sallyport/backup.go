@@ -24,7 +24,7 @@ Examples:
 
 // Run backs up.
 func (c *backupCmd) Run(ctx context.Context, a *app) error {
-	return a.with(ctx, func(d *server.Directory) error {
+	return a.withExisting(ctx, func(d *server.Directory) error {
 		if err := d.Backup(ctx, c.File); err != nil {
 			return err
 		}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"sync/atomic"
 	"time"
@@ -27,21 +29,24 @@ Examples:
 }
 
 // Run exports.
-func (c *exportCmd) Run(ctx context.Context, a *app) (err error) {
-	out := a.stdout
-	if c.Output != "" {
-		f, err := os.OpenFile(c.Output, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		out = f
-	}
-	return a.with(ctx, func(d *server.Directory) error {
+func (c *exportCmd) Run(ctx context.Context, a *app) error {
+	return a.withExisting(ctx, func(d *server.Directory) (err error) {
 		for _, name := range c.Type {
 			if rt := d.Registry.ByName(name); rt == nil || rt.Name != name {
 				return &usageError{"--type: there is no resource type " + name}
 			}
+		}
+		out := a.stdout
+		if c.Output != "" {
+			f, err := os.OpenFile(c.Output, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+			if errors.Is(err, fs.ErrExist) {
+				return fmt.Errorf("%s exists: name a new file", c.Output)
+			}
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, f.Close()) }()
+			out = f
 		}
 		var done atomic.Int64
 		stop := func() {}

@@ -21,7 +21,7 @@ func (*keyGenerateCmd) Help() string {
 	return `Prints a new key alone on standard output, for SALLYPORT_MASTER_KEY or a file named by SALLYPORT_MASTER_KEY_FILE. Nothing is changed.
 
 Examples:
-  sallyport key generate > /run/secrets/sallyport-key`
+  (umask 077; sallyport key generate > /etc/sallyport/key)`
 }
 
 // Run prints a key.
@@ -36,7 +36,7 @@ func (*keyListCmd) Help() string {
 
 // Run lists the keys.
 func (*keyListCmd) Run(ctx context.Context, a *app) error {
-	return a.with(ctx, func(d *server.Directory) error {
+	return a.withExisting(ctx, func(d *server.Directory) error {
 		keys, err := d.Keys(ctx)
 		if err != nil {
 			return err
@@ -63,7 +63,7 @@ type keyRotateCmd struct{}
 
 // Help is shown by --help.
 func (*keyRotateCmd) Help() string {
-	return `With the key file of the data folder: puts a new key first in the file, keeps the old one behind it, and seals everything anew. Running servers go on; restart them soon so that they seal with the new key too. The old key may be removed from the file when "key list" shows no rows with it and every backup that needs it is gone.
+	return `With the key file of the data folder: puts a new key first in the file and keeps the old one behind it. Restart the server, which only then seals with the new key; then run: sallyport key reseal. The old key may be removed from the file when "key list" shows no rows with it and every backup that needs it is gone.
 
 Where the key is given by SALLYPORT_MASTER_KEY or a command: put the new key (sallyport key generate) behind the old one on every server and restart them, then put it first and restart them, then run: sallyport key reseal
 
@@ -80,22 +80,39 @@ func (*keyRotateCmd) Run(ctx context.Context, a *app) error {
 	if err := server.RotateKeyFile(cfg); err != nil {
 		return err
 	}
-	return a.reseal(ctx, "key rotate")
+	return a.withExisting(ctx, func(d *server.Directory) error {
+		keys, err := d.Keys(ctx)
+		if err != nil {
+			return err
+		}
+		if a.JSON {
+			return a.printJSON(map[string]any{"keys": keys})
+		}
+		a.note("Restart the server if it runs. Then seal everything anew: sallyport key reseal")
+		return a.print("Key %s seals from now on. Keys in order: %s.", keys[0].Kid, kids(keys))
+	})
+}
+
+// kids lists the ids of keys.
+func kids(keys []server.Key) string {
+	ids := make([]string, len(keys))
+	for i, k := range keys {
+		ids[i] = k.Kid
+	}
+	return strings.Join(ids, ", ")
 }
 
 type keyResealCmd struct{}
 
 // Help is shown by --help.
 func (*keyResealCmd) Help() string {
-	return "Works in small steps, can be interrupted and run again.\n\nExamples:\n  sallyport key reseal"
+	return "Works in small steps, can be interrupted and run again. Every running server must have been started with the key that is first now: another cannot open what is sealed anew, and says so at /readyz.\n\nExamples:\n  sallyport key reseal"
 }
 
 // Run seals anew.
-func (*keyResealCmd) Run(ctx context.Context, a *app) error { return a.reseal(ctx, "key reseal") }
-
-func (a *app) reseal(ctx context.Context, command string) error {
-	return a.with(ctx, func(d *server.Directory) error {
-		n, err := d.Reseal(ctx, a.party(command))
+func (*keyResealCmd) Run(ctx context.Context, a *app) error {
+	return a.withExisting(ctx, func(d *server.Directory) error {
+		n, err := d.Reseal(ctx, a.party("key reseal"))
 		if err != nil {
 			return err
 		}
@@ -106,10 +123,6 @@ func (a *app) reseal(ctx context.Context, command string) error {
 		if a.JSON {
 			return a.printJSON(map[string]any{"resealed": n, "keys": keys})
 		}
-		kids := make([]string, len(keys))
-		for i, k := range keys {
-			kids[i] = k.Kid
-		}
-		return a.print("Sealed %d rows anew with key %s. Keys in order: %s.", n, kids[0], strings.Join(kids, ", "))
+		return a.print("Sealed %d rows anew with key %s. Keys in order: %s.", n, keys[0].Kid, kids(keys))
 	})
 }

@@ -7,10 +7,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sallyport-id/sallyport/cmd/internal/server"
 )
 
 // Exit codes.
@@ -41,6 +42,8 @@ type cli struct {
 	Key      keyCmd      `cmd:"" help:"Generate, list and rotate master keys."`
 	Bench    benchCmd    `cmd:"" help:"Measure what this machine carries."`
 	Version  versionCmd  `cmd:"" help:"Show the version."`
+
+	ShowVersion kong.VersionFlag `name:"version" hidden:""`
 }
 
 const description = `Sallyport keeps a directory of users and groups and serves it over SCIM 2.0.
@@ -61,6 +64,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 
 	var c cli
 	parser, err := kong.New(&c, kong.Name("sallyport"), kong.Description(description), kong.Writers(stdout, stderr),
+		kong.Vars{"version": versionText(server.BuildVersion())},
 		kong.Exit(func(code int) { panic(exit(code)) }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "sallyport:", err)
@@ -77,7 +81,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	}()
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "sallyport: %v\nTry: sallyport --help\n", err)
+		_, _ = fmt.Fprintln(stderr, "sallyport:", misuse(err, args))
 		return exitUsage
 	}
 	a := &app{globals: c.globals, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
@@ -100,13 +104,4 @@ func codeOf(err error) int {
 		return exitUsage
 	}
 	return exitFailed
-}
-
-// sentence prints several faults one a line, a single one on one line.
-func sentence(err error) string {
-	text := strings.TrimSpace(err.Error())
-	if strings.Contains(text, "\n") {
-		return "\n  " + strings.ReplaceAll(text, "\n", "\n  ")
-	}
-	return text
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/sallyport-id/sallyport/cmd/internal/server"
 )
@@ -14,7 +15,7 @@ type migrateCmd struct {
 func (*migrateCmd) Help() string {
 	return `Copies users, groups, tokens, sealed secrets and the audit trail with their ids into an empty database and compares the counts. The database that is in use stays as it is. Stop the servers first: what they write meanwhile is not copied.
 
-Afterwards start the servers with SALLYPORT_DATABASE_URL set to the new database and with the same master key (SALLYPORT_MASTER_KEY_FILE=…/master.key).
+Afterwards start the servers with the same master keys (SALLYPORT_MASTER_KEY_FILE=…/master.key): on PostgreSQL with SALLYPORT_DATABASE_URL set to the new database, on SQLite with --data and the folder in which the file stands as sallyport.db.
 
 Examples:
   sallyport migrate --to postgres://sallyport@db/sallyport
@@ -29,7 +30,7 @@ type tableCount struct {
 
 // Run migrates.
 func (c *migrateCmd) Run(ctx context.Context, a *app) error {
-	return a.with(ctx, func(d *server.Directory) error {
+	return a.withExisting(ctx, func(d *server.Directory) error {
 		order := []string{}
 		rows := map[string]int64{}
 		err := d.MigrateTo(ctx, c.To, func(table string, n int64) {
@@ -53,7 +54,11 @@ func (c *migrateCmd) Run(ctx context.Context, a *app) error {
 		if err := a.table(lines); err != nil {
 			return err
 		}
-		a.note("Done. Start the servers with SALLYPORT_DATABASE_URL set to the new database and the same master key.")
+		if strings.HasPrefix(c.To, "postgres") {
+			a.note("Done. Start the servers with SALLYPORT_DATABASE_URL set to the new database and the same master keys.")
+			return nil
+		}
+		a.note("Done. Put the file as sallyport.db into a data folder and start the server with it (--data), without SALLYPORT_DATABASE_URL and with the same master keys.")
 		return nil
 	})
 }

@@ -178,7 +178,7 @@ func (*tokenListCmd) Help() string {
 
 // Run lists tokens.
 func (c *tokenListCmd) Run(ctx context.Context, a *app) error {
-	return a.with(ctx, func(d *server.Directory) error {
+	return a.withExisting(ctx, func(d *server.Directory) error {
 		tokens, err := d.TokenList.Tokens(ctx)
 		if err != nil {
 			return err
@@ -234,7 +234,7 @@ func (*tokenRevokeCmd) Help() string {
 
 // Run ends a token.
 func (c *tokenRevokeCmd) Run(ctx context.Context, a *app) error {
-	return a.with(ctx, func(d *server.Directory) error {
+	return a.withExisting(ctx, func(d *server.Directory) error {
 		t, err := d.Tokens.Revoke(ctx, c.Token, a.party("token revoke"))
 		return a.changed(t, err, c.Token, "revoked")
 	})
@@ -260,7 +260,7 @@ func (c *tokenAllowRemovalsCmd) Run(ctx context.Context, a *app) error {
 		return &usageError{fmt.Sprintf("--for: %q is not a time such as 30m or 2h", c.For)}
 	}
 	until := time.Now().Add(span)
-	return a.with(ctx, func(d *server.Directory) error {
+	return a.withExisting(ctx, func(d *server.Directory) error {
 		t, err := d.Tokens.AllowRemovals(ctx, c.Token, until, a.party("token allow-removals"))
 		return a.changed(t, err, c.Token, "may remove users until "+when(until))
 	})

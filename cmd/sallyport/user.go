@@ -113,7 +113,7 @@ func (*userShowCmd) Help() string {
 
 // Run shows a user.
 func (c *userShowCmd) Run(ctx context.Context, a *app) error {
-	return a.with(ctx, func(d *server.Directory) error {
+	return a.withExisting(ctx, func(d *server.Directory) error {
 		rt := d.Registry.ByName("User")
 		id, err := findUser(ctx, d, c.User)
 		if err != nil {
@@ -156,7 +156,7 @@ Examples:
 
 // Run lists users in the order of their ids.
 func (c *userListCmd) Run(ctx context.Context, a *app) error {
-	return a.with(ctx, func(d *server.Directory) error {
+	return a.withExisting(ctx, func(d *server.Directory) error {
 		rt := d.Registry.ByName("User")
 		where, err := bind(c.Filter, rt, a.caller("user list").Profile.Policy)
 		if err != nil {
@@ -257,7 +257,7 @@ func (*userDeleteCmd) Help() string {
 
 // Run deletes a user.
 func (c *userDeleteCmd) Run(ctx context.Context, a *app) error {
-	return a.with(ctx, func(d *server.Directory) error {
+	return a.withExisting(ctx, func(d *server.Directory) error {
 		id, err := findUser(ctx, d, c.User)
 		if err != nil {
 			return err
@@ -284,10 +284,13 @@ func (*userRestoreCmd) Help() string {
 
 // Run restores a user.
 func (c *userRestoreCmd) Run(ctx context.Context, a *app) error {
-	return a.with(ctx, func(d *server.Directory) error {
+	return a.withExisting(ctx, func(d *server.Directory) error {
 		res, err := d.Service.Restore(ctx, a.caller("user restore"), strings.ToLower(c.ID))
 		if errors.Is(err, scim.ErrNotFound) {
-			return fmt.Errorf("no user %s was deleted within the last 30 days", c.ID)
+			return fmt.Errorf("no user with the id %s was deleted within the last 30 days: sallyport audit --event user.deleted shows who was", c.ID)
+		}
+		if errors.As(err, new(*scim.ConflictError)) {
+			return c.conflict(ctx, d, err)
 		}
 		if err != nil {
 			return plain(err)
@@ -297,6 +300,18 @@ func (c *userRestoreCmd) Run(ctx context.Context, a *app) error {
 		}
 		return a.print("%s", res.ID)
 	})
+}
+
+// conflict says why a deleted user has no place any more.
+func (c *userRestoreCmd) conflict(ctx context.Context, d *server.Directory, err error) error {
+	if _, gerr := d.Resources.Get(ctx, d.Registry.ByName("User"), strings.ToLower(c.ID), ""); gerr == nil {
+		return fmt.Errorf("user %s is there already: nothing to restore", c.ID)
+	}
+	attribute := "value"
+	if conflict, ok := errors.AsType[*scim.ConflictError](err); ok && conflict.Attribute != "" {
+		attribute = conflict.Attribute
+	}
+	return fmt.Errorf("another user has the %s of the deleted user by now: change or delete that user first", attribute)
 }
 
 // findUser returns the id of the user with this id or user name.

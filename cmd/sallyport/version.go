@@ -17,6 +17,10 @@ func (*versionCmd) Run(a *app) error {
 	if a.JSON {
 		return a.printJSON(v)
 	}
+	return a.print("%s", versionText(v))
+}
+
+func versionText(v server.Version) string {
 	text := "sallyport " + v.Version
 	if v.Revision != "" {
 		text += " (" + v.Revision
@@ -25,7 +29,7 @@ func (*versionCmd) Run(a *app) error {
 		}
 		text += ")"
 	}
-	return a.print("%s, %s, %s", text, v.Go, v.Platform)
+	return text + ", " + v.Go + ", " + v.Platform
 }
 
 func numeral(n int64) string { return strconv.FormatInt(n, 10) }

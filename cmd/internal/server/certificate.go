@@ -76,7 +76,7 @@ func (c *certificate) look() (string, error) {
 	for _, name := range []string{c.certFile, c.keyFile} {
 		info, err := os.Stat(name)
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("tls: read %s: %w", name, cause(err))
 		}
 		_, _ = fmt.Fprintf(&stamp, "%d/%d ", info.ModTime().UnixNano(), info.Size())
 	}

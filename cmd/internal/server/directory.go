@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,11 +55,13 @@ type Directory struct {
 	cfg    config.Config
 	issuer string
 	bulk   bool
-	logger *slog.Logger
-	now    func() time.Time
-	ring   *seal.Ring
-	db     *storage.DB
-	auth   *scim.TokenAuthenticator
+	// existing refuses to make a database.
+	existing bool
+	logger   *slog.Logger
+	now      func() time.Time
+	ring     *seal.Ring
+	db       *storage.DB
+	auth     *scim.TokenAuthenticator
 	// follower keeps validations in step with the values of users.
 	follower *validation.Follower
 	stepUp   *validation.StepUp
@@ -78,7 +82,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (*Directory, err
 }
 
 func open(ctx context.Context, cfg config.Config, issuer string, opts Options) (*Directory, error) {
-	d := &Directory{cfg: cfg, issuer: issuer, bulk: opts.Bulk, logger: opts.Logger, now: opts.Now}
+	d := &Directory{cfg: cfg, issuer: issuer, bulk: opts.Bulk, existing: opts.Existing, logger: opts.Logger, now: opts.Now}
 	if err := d.assemble(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -124,11 +128,20 @@ func (d *Directory) assemble(ctx context.Context) error {
 	return err
 }
 
+// hasDatabase says whether the embedded database has been made.
+func hasDatabase(cfg config.Config) bool {
+	_, err := os.Stat(filepath.Join(cfg.Data, databaseName))
+	return err == nil
+}
+
 // prepareFolder makes the data folder, readable by its owner only, where one
 // is needed.
 func (d *Directory) prepareFolder() error {
 	if !d.cfg.SQLite() {
 		return nil
+	}
+	if d.existing && !hasDatabase(d.cfg) {
+		return fmt.Errorf("there is no database in the data folder %s: name the right folder with --data, or make one with sallyport serve", d.cfg.Data)
 	}
 	if err := os.MkdirAll(d.cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("data folder %s: %w", d.cfg.Data, cause(err))
@@ -148,8 +161,12 @@ func loadSchemas(cfg config.SCIM) (*schema.Registry, error) {
 		if folder.path == "" {
 			continue
 		}
-		if _, err := os.ReadDir(folder.path); err != nil {
+		files, err := os.ReadDir(folder.path)
+		if err != nil {
 			return nil, fmt.Errorf("%s: folder %s cannot be read: %w", folder.key, folder.path, cause(err))
+		}
+		if !slices.ContainsFunc(files, func(f os.DirEntry) bool { return strings.HasSuffix(f.Name(), ".json") }) {
+			return nil, fmt.Errorf("%s: there is no .json file in the folder %s; folders in it are not read", folder.key, folder.path)
 		}
 		*folder.into = os.DirFS(folder.path)
 	}
@@ -254,7 +271,7 @@ func (d *Directory) checks() []check {
 			}
 			for kid := range rows {
 				if !d.ring.Has(kid) {
-					return fmt.Errorf("master key %q is not loaded", kid)
+					return fmt.Errorf("master key %q seals rows but is not loaded: restart this server with the present keys", kid)
 				}
 			}
 			return nil
@@ -293,7 +310,7 @@ func loadRing(ctx context.Context, cfg config.Config) (*seal.Ring, error) {
 		return ring, err
 	}
 	// A new key for an old database could open nothing in it.
-	if _, err := os.Stat(filepath.Join(cfg.Data, databaseName)); cfg.DatabaseURL == "" && err == nil {
+	if hasDatabase(cfg) {
 		return nil, fmt.Errorf("the data folder %s has a database but no %s: put the key file back from your backup", cfg.Data, keyFileName)
 	}
 	ring, _, err = seal.LoadOrCreateFile(path)

@@ -34,7 +34,8 @@ const (
 
 // Examine looks at configuration, database, migrations, keys, clock and disk
 // and says of each whether it is well. loadErr is what config.Load returned.
-// Nothing is changed, but that a database that lacks migrations gets them.
+// Nothing is changed, but that a database that lacks migrations gets them; one
+// that is not there yet is not made.
 func Examine(ctx context.Context, cfg config.Config, loadErr error, opts Options) []Finding {
 	r := &report{}
 	err := loadErr
@@ -47,6 +48,11 @@ func Examine(ctx context.Context, cfg config.Config, loadErr error, opts Options
 	}
 	r.certificate(cfg, opts.withDefaults().Now())
 	r.disk(cfg)
+	if cfg.SQLite() && !hasDatabase(cfg) {
+		r.add("database", beforeFirstStart(ctx, cfg), "none yet in the data folder "+cfg.Data+": the first start makes it")
+		r.listener(ctx, cfg)
+		return r.findings
+	}
 	d, err := Open(ctx, cfg, opts)
 	if err != nil {
 		r.add("database", err, "")
@@ -60,14 +66,43 @@ func Examine(ctx context.Context, cfg config.Config, loadErr error, opts Options
 	return r.findings
 }
 
+// beforeFirstStart checks what the first start will read.
+func beforeFirstStart(ctx context.Context, cfg config.Config) error {
+	_, err := loadSchemas(cfg.SCIM)
+	if cfg.MasterKey != "" || len(cfg.MasterKeyCommand) > 0 {
+		_, keys := loadRing(ctx, cfg)
+		err = errors.Join(err, keys)
+	}
+	return err
+}
+
 type report struct{ findings []Finding }
 
 func (r *report) add(name string, err error, well string) {
 	f := Finding{Name: name, OK: err == nil, Detail: well}
 	if err != nil {
-		f.Detail = strings.ReplaceAll(err.Error(), "\n", "; ")
+		f.Detail = oneLine(err.Error())
 	}
 	r.findings = append(r.findings, f)
+}
+
+// oneLine puts a text of several lines on one: "; " stands between those that
+// do not already end in a colon.
+func oneLine(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "":
+			continue
+		case strings.HasSuffix(b.String(), ":"):
+			b.WriteString(" ")
+		case b.Len() > 0:
+			b.WriteString("; ")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 func (d *Directory) examine(ctx context.Context, r *report) {
@@ -76,7 +111,7 @@ func (d *Directory) examine(ctx context.Context, r *report) {
 	for _, name := range slices.Sorted(maps.Keys(stats.Resources)) {
 		counts = append(counts, fmt.Sprintf("%d %s", stats.Resources[name], name))
 	}
-	r.add("database", err, strings.TrimSpace(fmt.Sprintf("%s %s %s; %s", stats.Dialect, stats.Version, stats.Path, strings.Join(counts, ", "))))
+	r.add("database", err, fmt.Sprintf("%s; %s", strings.TrimSpace(stats.Dialect+" "+stats.Version+" "+stats.Path), strings.Join(counts, ", ")))
 	if err != nil {
 		return
 	}

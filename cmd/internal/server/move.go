@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/sallyport-id/sallyport/storage"
 )
@@ -13,6 +14,9 @@ import (
 func (d *Directory) Backup(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s exists: name a new file", path)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("back up into the folder %s: %w", filepath.Dir(path), cause(err))
 	}
 	return d.db.Backup(ctx, path)
 }

@@ -47,6 +47,9 @@ type Options struct {
 	Now func() time.Time
 	// Bulk prepares for many changes at once: more memory for the writer.
 	Bulk bool
+	// Existing refuses a data folder without a database: a misspelt folder
+	// would otherwise become an empty directory, and a backup of it would too.
+	Existing bool
 }
 
 func (o Options) withDefaults() Options {

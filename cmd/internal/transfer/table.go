@@ -41,13 +41,16 @@ func newTable(header []string, rt *schema.ResourceType, p schema.Policy) (*table
 	t := &table{typ: rt}
 	seen := map[string]bool{}
 	var faults []error
+	if len(header) == 1 && strings.ContainsAny(header[0], ";\t") {
+		return nil, fmt.Errorf("the first line %q is one column: separate columns with commas", header[0])
+	}
 	for i, cell := range header {
 		c, err := newColumn(strings.TrimSpace(cell), rt, p)
 		if err == nil && seen[c.key()] {
 			err = errors.New("stands twice")
 		}
 		if err != nil {
-			faults = append(faults, fmt.Errorf("column %d %q: %w", i+1, cell, err))
+			faults = append(faults, fmt.Errorf("column %d %q: %s", i+1, cell, reasonOf(err)))
 			continue
 		}
 		seen[c.key()] = true
