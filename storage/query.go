@@ -60,7 +60,7 @@ func (db *DB) queryThen(ctx context.Context, q scim.Query) (*scim.Page, error) {
 	}
 	text, _ := lookupText(q)
 	if text == "" && !db.holding(ctx) && !db.newRun(q).brief(ctx) {
-		if err := db.scans.enter(ctx, db.queryTimeout); err != nil {
+		if err := db.enterScan(ctx); err != nil {
 			return nil, fmt.Errorf("query: %w", err)
 		}
 		defer db.scans.leave()

@@ -43,11 +43,21 @@ func (g scanGate) enter(ctx context.Context, wait time.Duration) error {
 
 func (g scanGate) leave() { <-g }
 
+// patience is how many times the limit of one query a scan waits for its place.
+// Waiting costs nothing, and an honest list behind a few long ones is better
+// late than refused.
+const patience = 4
+
+// enterScan enters the gate of db.
+func (db *DB) enterScan(ctx context.Context) error {
+	return db.scans.enter(ctx, patience*db.queryTimeout)
+}
+
 // scan runs a read of unknown length: inside the gate, and within the time that
 // a query may take. ErrTooMany past it.
 func (db *DB) scan(ctx context.Context, fn func(ctx context.Context) error) error {
 	if !db.holding(ctx) {
-		if err := db.scans.enter(ctx, db.queryTimeout); err != nil {
+		if err := db.enterScan(ctx); err != nil {
 			return err
 		}
 		defer db.scans.leave()
