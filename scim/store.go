@@ -54,8 +54,8 @@ type Record struct {
 	// read it again.
 	Previous schema.Object
 	// HasGroups is set by Get and Query when a User is a direct member of a
-	// group, found in the same statement, so that a user without groups costs
-	// no second query. False for other types, which show no groups: reading a
+	// group, so that a user without groups costs no second query; a Query may
+	// set it for the others of the page too. False for other types, which show no groups: reading a
 	// Group never touches its membership. Writers ignore it.
 	HasGroups bool
 }
@@ -94,7 +94,7 @@ type ResourceStore interface {
 type Source struct {
 	Type  *schema.ResourceType
 	Where filter.Predicate // nil: all
-	Sort  *schema.Ref      // nil: by id
+	Sort  *schema.Ref      // nil: in the order of ids, or of names where the filter is a range of names
 }
 
 // Query asks for one page in a total order: by the sort key (missing last when

@@ -23,6 +23,9 @@ type hint struct {
 	class hintClass
 	// column: the exact condition already compares an indexed column.
 	column bool
+	// value is the comparison with one value whose value rows answer the hint,
+	// nil for any other.
+	value *filter.Test
 	// ids writes a SELECT of the ids that the index finds, with parameters of
 	// the statement that c compiles.
 	ids func(c *compiler) string
@@ -150,7 +153,11 @@ func (c *compiler) valueHint(t *filter.Test, class hintClass, db *DB) *hint {
 	if !db.indexed(c.rt.Name, attr) {
 		return nil
 	}
-	return &hint{class: class, ids: func(c *compiler) string { return "SELECT v.id " + c.valueRows(t, attr) }}
+	h := &hint{class: class, ids: func(c *compiler) string { return "SELECT v.id " + c.valueRows(t, attr) }}
+	if t.Op == filter.Eq {
+		h.value = t
+	}
+	return h
 }
 
 // valueRows is the FROM and WHERE of the value rows v that a comparison needs.

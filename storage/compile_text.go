@@ -14,6 +14,8 @@ type sqlText struct {
 	dialect dialect
 	args    []any
 	aliases int
+
+	packed bool // the answer is one value of packed records
 }
 
 // param adds an operand and returns its placeholder. Placeholders are numbered,

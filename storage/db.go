@@ -22,12 +22,13 @@ type DB struct {
 	cfg      Config
 	dialect  dialect
 	log      *slog.Logger
-	orm      *gorm.DB     // on the reading pool (SQLite) or the only pool (PostgreSQL)
-	pool     *sql.DB      // the pool of orm
-	read     querier      // hot reads on pool
-	prepared *statements  // SQLite only: the prepared statements of pool
-	write    *groupWriter // SQLite only
-	path     string       // SQLite only: the file
+	orm      *gorm.DB      // on the reading pool (SQLite) or the only pool (PostgreSQL)
+	pool     *sql.DB       // the pool of orm
+	read     querier       // hot reads on pool
+	prepared *statements   // SQLite only: the prepared statements of pool
+	direct   *directReader // SQLite only: hot reads below database/sql
+	write    *groupWriter  // SQLite only
+	path     string        // SQLite only: the file
 	ids      idSource
 
 	// What the query side reads of the configuration and keeps itself.
@@ -115,6 +116,9 @@ func (db *DB) Close() error {
 	db.workers.Wait()
 	if db.write != nil {
 		errs = append(errs, db.write.close())
+	}
+	if db.direct != nil {
+		errs = append(errs, db.direct.close())
 	}
 	if db.prepared != nil {
 		errs = append(errs, db.prepared.Close())

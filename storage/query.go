@@ -115,7 +115,28 @@ func (db *DB) newRun(q scim.Query) *run {
 		}
 		r.class = max(r.class, p.hint.class)
 	}
+	r.inNameOrder()
 	return r
+}
+
+// inNameOrder lists the users whose names a filter narrows in the order of
+// their names, where the client asked for none: the index then yields the page
+// and nothing needs sorting.
+func (r *run) inNameOrder() {
+	if r.sorted || len(r.sources) != 1 {
+		return
+	}
+	s := &r.sources[0]
+	if t, ok := s.Where.(*filter.Test); ok && s.hint != nil && s.hint.class == hintRange && isUserName(s.Type, t.Ref) {
+		s.Sort, r.sorted = &t.Ref, true
+	}
+}
+
+// byName says whether the source is sorted by the names that its filter
+// narrows.
+func (s planned) byName() bool {
+	t, ok := s.Where.(*filter.Test)
+	return ok && s.Sort != nil && isUserName(s.Type, t.Ref) && isUserName(s.Type, *s.Sort)
 }
 
 // briefOffset is how many rows a query may skip without a deadline.
@@ -173,6 +194,11 @@ func (r *run) answer(ctx context.Context) (*scim.Page, error) {
 	switch {
 	case !r.Total && r.Limit > 0 && !r.ranked():
 		return r.page(ctx)
+	case r.Limit > 0 && !r.keyset() && pointed && len(r.sources) == 1 && !r.writing(ctx):
+		page, err := r.counted(ctx)
+		if err != nil || page != nil {
+			return page, err
+		}
 	case r.Limit > 0 && !r.keyset() && pointed:
 		page, err := r.page(ctx)
 		if err != nil || r.totalOf(page) {
@@ -242,6 +268,38 @@ func (r *run) optimistic(ctx context.Context) (*scim.Page, error) {
 	case !r.totalOf(page):
 		return nil, nil
 	}
+	return page, nil
+}
+
+// counted reads a page that mostly tells its total itself. When it does not,
+// the total of the same version of the data is taken from what is known, or
+// counted. A nil page: the data changed in between.
+func (r *run) counted(ctx context.Context) (*scim.Page, error) {
+	page, told, err := r.pageAt(ctx, blockStart{}, asked{version: true})
+	if err != nil || r.totalOf(page) {
+		return page, err
+	}
+	if told.version == "" {
+		return nil, nil
+	}
+	s := r.sources[0]
+	key := r.totalKey(s)
+	n, known := r.db.ranks.totalAt(told.version, key)
+	if !known {
+		t := &sqlText{dialect: r.db.dialect}
+		t.WriteString("SELECT " + r.db.dialect.versionColumn() + ", (")
+		r.countText(t, s)
+		t.WriteString(")")
+		version := ""
+		if err := r.db.reader(ctx).QueryRowContext(ctx, t.String(), t.args...).Scan(&version, &n); err != nil {
+			return nil, r.db.sqlError(ctx, "count "+s.Type.Name, err)
+		}
+		if version != told.version {
+			return nil, nil
+		}
+		r.db.ranks.setTotal(version, key, n)
+	}
+	page.Total = n
 	return page, nil
 }
 

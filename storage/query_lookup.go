@@ -20,9 +20,13 @@ const (
 
 	selectUser  = "SELECT " + userColumns + lookupFrom
 	selectOther = "SELECT " + otherColumns + lookupFrom
+
+	selectUserPacked  = packOpen + packedUser + " AS p" + lookupFrom
+	selectOtherPacked = packOpen + packedOther + " AS p" + lookupFrom
 )
 
-// lookupText is the ready text for a query, or "" if it is no such look-up.
+// lookupText is the ready end of the text for a query, or "" if it is no such
+// look-up, and the value looked up.
 func lookupText(q scim.Query) (text string, key string) {
 	if len(q.Sources) != 1 || q.Sources[0].Sort != nil || q.Offset != 0 || q.Limit < 1 || q.After != nil || q.Before != nil {
 		return "", ""
@@ -31,18 +35,13 @@ func lookupText(q scim.Query) (text string, key string) {
 	if !ok || t.Op != filter.Eq || t.Null || t.Ref.Sub != nil {
 		return "", ""
 	}
-	user := q.Sources[0].Type.Name == userType
 	switch {
 	case isUserName(q.Sources[0].Type, t.Ref):
-		return selectUser + lookupName, t.Key
-	case isCommon(t.Ref, "externalId") && user:
-		return selectUser + lookupExternal, t.Key
+		return lookupName, t.Key
 	case isCommon(t.Ref, "externalId"):
-		return selectOther + lookupExternal, t.Key
-	case isCommon(t.Ref, "id") && user:
-		return selectUser + lookupID, t.Key
+		return lookupExternal, t.Key
 	case isCommon(t.Ref, "id"):
-		return selectOther + lookupID, t.Key
+		return lookupID, t.Key
 	default:
 		return "", ""
 	}
@@ -53,14 +52,41 @@ func lookupText(q scim.Query) (text string, key string) {
 func (db *DB) lookup(ctx context.Context, q scim.Query, text, key string) (page *scim.Page, done bool, err error) {
 	r := run{Query: q, db: db}
 	ctx = db.pointContext(ctx)
-	rows, err := db.reader(ctx).QueryContext(ctx, text, q.Sources[0].Type.Name, key, q.Domain, q.Limit+1)
+	page = &scim.Page{Total: -1}
+	args := []any{q.Sources[0].Type.Name, key, q.Domain, int64(q.Limit) + 1}
+	if db.dialect == dialectSQLite {
+		err = r.lookupPacked(ctx, text, args, page)
+	} else {
+		err = r.lookupRows(ctx, text, args, page)
+	}
 	if err != nil {
 		return nil, false, db.sqlError(ctx, "look up "+q.Sources[0].Type.Name, err)
 	}
-	defer rows.Close()
-	page = &scim.Page{Total: -1}
-	if _, err := r.scan(rows, page, asked{}); err != nil {
-		return nil, false, db.sqlError(ctx, "look up "+q.Sources[0].Type.Name, err)
-	}
 	return page, r.totalOf(page), nil
+}
+
+func (r *run) lookupPacked(ctx context.Context, text string, args []any, page *scim.Page) error {
+	query := selectOtherPacked
+	if r.Sources[0].Type.Name == userType {
+		query = selectUserPacked
+	}
+	b, err := r.db.value(ctx, query+text+packClose, args...)
+	if err == nil {
+		_, err = r.packedPage(b, asked{}, page)
+	}
+	return err
+}
+
+func (r *run) lookupRows(ctx context.Context, text string, args []any, page *scim.Page) error {
+	query := selectOther
+	if r.Sources[0].Type.Name == userType {
+		query = selectUser
+	}
+	rows, err := r.db.reader(ctx).QueryContext(ctx, query+text, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	_, err = r.scan(rows, page, asked{})
+	return err
 }

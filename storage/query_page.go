@@ -40,20 +40,42 @@ func (r *run) pageAt(ctx context.Context, at blockStart, ask asked) (*scim.Page,
 	if err != nil {
 		return nil, told{}, err
 	}
-	rows, err := r.db.reader(ctx).QueryContext(ctx, t.String(), t.args...)
-	if err != nil {
-		return nil, told{}, r.db.sqlError(ctx, "query "+r.names(), err)
-	}
-	defer rows.Close()
 	page := &scim.Page{Total: -1}
-	seen, err := r.scan(rows, page, ask)
-	if err != nil {
-		return nil, told{}, r.db.sqlError(ctx, "query "+r.names(), err)
+	var seen told
+	if t.packed {
+		page.Records = make([]scim.Record, 0, min(r.Limit, roomFor))
+		page.Keys = make([]scim.Position, 0, min(r.Limit, roomFor))
+		var b []byte
+		if b, err = r.db.value(ctx, t.String(), t.args...); err == nil {
+			seen, err = r.packedPage(b, ask, page)
+		}
+		if err == nil {
+			err = r.markMembers(ctx, page)
+		}
+	} else {
+		seen, err = r.rows(ctx, t, ask, page)
 	}
-	if err := rows.Close(); err != nil {
+	if err != nil {
 		return nil, told{}, r.db.sqlError(ctx, "query "+r.names(), err)
 	}
 	return page, seen, r.finish(ctx, page)
+}
+
+// roomFor is how many records a page makes room for before it knows them.
+const roomFor = 100
+
+// rows reads a page row by row.
+func (r *run) rows(ctx context.Context, t *sqlText, ask asked, page *scim.Page) (told, error) {
+	rows, err := r.db.reader(ctx).QueryContext(ctx, t.String(), t.args...)
+	if err != nil {
+		return told{}, err
+	}
+	defer rows.Close()
+	seen, err := r.scan(rows, page, ask)
+	if err != nil {
+		return told{}, err
+	}
+	return seen, rows.Close()
 }
 
 // scan reads the rows, of which one more than the page was asked for.
@@ -151,7 +173,11 @@ func (r *run) pageText(ctx context.Context, at blockStart, ask asked) (*sqlText,
 			return nil, err
 		}
 		if k := c.sortKey(s.Sort, r.sorted); k.expr == "" || k.column {
-			r.flatText(c, s, k, at, narrow, r.extra(t, ask))
+			if t.packed = r.db.dialect == dialectSQLite; t.packed {
+				r.packedText(c, s, k, at, narrow, ask)
+			} else {
+				r.flatText(c, s, k, at, narrow, r.extra(t, ask))
+			}
 			return t, nil
 		}
 	}
@@ -172,7 +198,7 @@ func (r *run) extra(t *sqlText, ask asked) string {
 	return out
 }
 
-// flatText reads documents in the order of an index.
+// flatText reads documents in the order of an index on PostgreSQL.
 func (r *run) flatText(c *compiler, s planned, k sortKey, at blockStart, narrow bool, extra string) {
 	conds := []string{r.keysetCond(c, k)}
 	offset := int64(r.Offset)
@@ -184,26 +210,17 @@ func (r *run) flatText(c *compiler, s planned, k sortKey, at blockStart, narrow 
 	if k.expr != "" {
 		key = ", " + k.expr
 	}
-	id := "r.id"
-	if narrow && s.hint != nil && s.hint.column && r.db.dialect == dialectSQLite {
-		// SQLite would read the whole type in order of id rather than sort the
-		// few rows that the other index finds; it leaves an expression alone.
-		id = "+r.id"
-	}
-	body := " FROM resources r" + r.where(c, s, narrow, conds...) + k.orderBy(k.expr, id, r.descendingScan()) +
+	body := " FROM resources r" + r.where(c, s, narrow, conds...) + k.orderBy(k.expr, "r.id", r.descendingScan()) +
 		" LIMIT " + c.param(r.Limit+1)
-	if !r.keyset() && offset > 0 {
-		body += " OFFSET " + c.param(offset)
-	}
-	if r.db.dialect == dialectPostgres && !r.keyset() && offset > 0 {
-		// PostgreSQL computes the columns of skipped rows too, so they are
-		// added to the rows that remain.
-		c.WriteString("SELECT " + r.recordColumns() + key + extra + " FROM (SELECT r.id" + body +
-			") p JOIN resources r ON r.type = " + c.param(s.Type.Name) + " AND r.id = p.id" +
-			k.orderBy(k.expr, "r.id", r.descendingScan()))
+	if r.keyset() || offset <= 0 {
+		c.WriteString("SELECT " + r.recordColumns() + key + extra + body)
 		return
 	}
-	c.WriteString("SELECT " + r.recordColumns() + key + extra + body)
+	// PostgreSQL computes the columns of skipped rows too, so they are added to
+	// the rows that remain.
+	c.WriteString("SELECT " + r.recordColumns() + key + extra + " FROM (SELECT r.id" + body + " OFFSET " + c.param(offset) +
+		") p JOIN resources r ON r.type = " + c.param(s.Type.Name) + " AND r.id = p.id" +
+		k.orderBy(k.expr, "r.id", r.descendingScan()))
 }
 
 // nestedText sorts ids and keys only, over all sources, and then reads the
@@ -284,6 +301,9 @@ func (r *run) plan(ctx context.Context, t *sqlText, s planned) (c *compiler, nar
 	c = r.compiler(t, s.Source)
 	if s.hint == nil || s.hint.class != hintRange {
 		return c, s.hint != nil, nil
+	}
+	if s.byName() {
+		return c, true, nil // the index is the order
 	}
 	key := s.Type.Name + "\x00" + filter.Print(s.Where)
 	now := r.db.now()

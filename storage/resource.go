@@ -110,6 +110,10 @@ const (
 	// touch its membership.
 	selectOneUser  = selectHead + `EXISTS (SELECT 1 FROM members m WHERE m.member_id = r.id)` + selectTail
 	selectOneOther = selectHead + `FALSE` + selectTail
+
+	selectPackedUser  = "SELECT CAST(" + packedUser + " AS BLOB)" + selectTail
+	selectPackedOther = "SELECT CAST(" + packedOther + " AS BLOB)" + selectTail
+
 	// Not FOR UPDATE: a group that adds this resource as a member locks its key
 	// only, and the two need not wait for each other.
 	lockOne = " FOR NO KEY UPDATE OF r"
@@ -117,26 +121,48 @@ const (
 
 // Get implements [scim.ResourceStore].
 func (db *DB) Get(ctx context.Context, rt *schema.ResourceType, id, domain string) (*scim.Record, error) {
-	query := selectOneOther
-	if rt.Name == userType {
-		query = selectOneUser
+	var r scim.Record
+	var err error
+	if db.dialect == dialectSQLite {
+		err = db.getPacked(db.pointContext(ctx), rt, id, &r)
+	} else {
+		err = db.getRow(ctx, rt, id, &r)
 	}
-	if db.dialect == dialectPostgres && db.transactionOf(ctx) != nil {
-		query += lockOne
-	}
-	ctx = db.pointContext(ctx)
-	r := scim.Record{Type: rt.Name}
-	var created, modified int64
-	err := db.reader(ctx).QueryRowContext(ctx, query, rt.Name, id).
-		Scan(&r.ID, &r.Domain, &r.Version, &created, &modified, &r.Doc, &r.HasGroups)
 	if err != nil {
 		return nil, db.sqlError(ctx, "get "+rt.Name, err)
 	}
 	if domain != "" && r.Domain != domain {
 		return nil, scim.ErrNotFound
 	}
-	r.Created, r.LastModified = fromMicros(created), fromMicros(modified)
 	return &r, nil
+}
+
+func (db *DB) getPacked(ctx context.Context, rt *schema.ResourceType, id string, r *scim.Record) error {
+	query := selectPackedOther
+	if rt.Name == userType {
+		query = selectPackedUser
+	}
+	b, err := db.value(ctx, query, rt.Name, id)
+	if err == nil {
+		_, err = unpack(b, rt.Name, r, nil)
+	}
+	return err
+}
+
+func (db *DB) getRow(ctx context.Context, rt *schema.ResourceType, id string, r *scim.Record) error {
+	query := selectOneOther
+	if rt.Name == userType {
+		query = selectOneUser
+	}
+	if db.transactionOf(ctx) != nil {
+		query += lockOne
+	}
+	r.Type = rt.Name
+	var created, modified int64
+	err := db.reader(ctx).QueryRowContext(ctx, query, rt.Name, id).
+		Scan(&r.ID, &r.Domain, &r.Version, &created, &modified, &r.Doc, &r.HasGroups)
+	r.Created, r.LastModified = fromMicros(created), fromMicros(modified)
+	return err
 }
 
 const (

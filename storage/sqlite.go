@@ -80,8 +80,9 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if db.pool, err = db.orm.DB(); err != nil {
 		return fmt.Errorf("take the pool of gorm: %w", err)
 	}
-	db.pool.SetMaxOpenConns(db.cfg.ReadConns)
-	db.pool.SetMaxIdleConns(db.cfg.ReadConns)
+	db.pool.SetMaxOpenConns(2 * db.cfg.ReadConns)
+	db.pool.SetMaxIdleConns(2 * db.cfg.ReadConns)
+	db.direct = newDirectReader(db.pool, db.cfg.ReadConns)
 	db.prepared = newStatements(db.pool)
 	db.read = db.traced(db.prepared)
 	return nil
