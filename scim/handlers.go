@@ -222,6 +222,7 @@ func (s *Service) list(rt *schema.ResourceType) handler {
 		if err != nil {
 			return err
 		}
+		defer s.buffers.release(list)
 		return writeBody(c, s.profileOf(caller), http.StatusOK, list.Body)
 	}
 }
@@ -252,6 +253,7 @@ func (s *Service) search(rt *schema.ResourceType) handler {
 		if err != nil {
 			return err
 		}
+		defer s.buffers.release(list)
 		return writeBody(c, s.profileOf(caller), http.StatusOK, list.Body)
 	}
 }

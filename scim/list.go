@@ -4,8 +4,10 @@ import (
 	"context"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sallyport-id/sallyport/schema"
@@ -22,6 +24,32 @@ type List struct {
 	// Next and Previous are cursors, "" where there is no such page or the
 	// query pages by index.
 	Next, Previous string
+
+	buffer *[]byte // what Body stands in
+}
+
+// buffers are bodies that were sent. A page is large, and making room for it
+// again and again costs more than filling it.
+type buffers struct{ pool sync.Pool }
+
+// largestKept bounds the buffers that are kept, in bytes.
+const largestKept = 4 << 20
+
+// take returns an empty buffer with room for size bytes.
+func (p *buffers) take(size int) *[]byte {
+	if b, ok := p.pool.Get().(*[]byte); ok && cap(*b) >= size {
+		return b
+	}
+	b := make([]byte, 0, size)
+	return &b
+}
+
+// release gives the buffer of Body back. Body must not be used any more.
+func (p *buffers) release(l *List) {
+	if l.buffer != nil && cap(*l.buffer) <= largestKept {
+		p.pool.Put(l.buffer)
+	}
+	l.Body, l.buffer = nil, nil
 }
 
 // List answers a query on one resource type, or on all of them when rt is nil
@@ -256,12 +284,13 @@ func (s *Service) answer(ctx context.Context, plan *listPlan, page *Page) (*List
 		list.Total = plan.cursor.total
 	}
 	s.turn(plan, page, list)
-	items, err := s.items(ctx, plan, page.Records)
+	rows, err := s.linkAll(ctx, plan, page.Records)
 	if err != nil {
 		return nil, err
 	}
 	list.Items = len(page.Records)
-	b := make([]byte, 0, len(items)+512)
+	list.buffer = s.buffers.take(bodySize(page.Records))
+	b := (*list.buffer)[:0]
 	b = append(b, `{"schemas":["`+ListURN+`"],"totalResults":`...)
 	b = strconv.AppendInt(b, list.Total, 10)
 	b = append(b, `,"itemsPerPage":`...)
@@ -277,9 +306,25 @@ func (s *Service) answer(ctx context.Context, plan *listPlan, page *Page) (*List
 		b = append(b, `,"previousCursor":"`+list.Previous+`"`...)
 	}
 	b = append(b, `,"Resources":[`...)
-	b = append(b, items...)
+	for i := range page.Records {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		rec := &page.Records[i]
+		b = plan.views[rec.Type].appendBody(b, rec, rows[rec.Type])
+	}
 	list.Body = append(b, `]}`...)
+	*list.buffer = list.Body
 	return list, nil
+}
+
+// bodySize is room for a list of these resources.
+func bodySize(recs []Record) int {
+	size := 1024
+	for i := range recs {
+		size += len(recs[i].Doc) + 320
+	}
+	return size
 }
 
 // turn finds the cursors to the neighbouring pages and drops the extra row
@@ -309,31 +354,22 @@ func (s *Service) turn(plan *listPlan, page *Page, list *List) {
 	}
 }
 
-// items renders the resources of a page, separated by commas. Members and
-// groups are loaded in one query for all.
-func (s *Service) items(ctx context.Context, plan *listPlan, recs []Record) ([]byte, error) {
-	byType := map[string][]Record{}
-	size := 0
-	for _, rec := range recs {
-		size += len(rec.Doc) + 320
-		byType[rec.Type] = append(byType[rec.Type], rec)
-	}
-	rows := make(map[string]linked, len(byType))
-	for name, some := range byType {
-		l, err := s.link(ctx, plan.views[name], some)
+// linkAll loads the members and groups of a page, in one query each for all
+// resources of a type.
+func (s *Service) linkAll(ctx context.Context, plan *listPlan, recs []Record) (map[string]linked, error) {
+	rows := make(map[string]linked, len(plan.views))
+	for name, v := range plan.views {
+		some := recs
+		if len(plan.views) > 1 {
+			some = slices.DeleteFunc(slices.Clone(recs), func(r Record) bool { return r.Type != name })
+		}
+		l, err := s.link(ctx, v, some)
 		if err != nil {
 			return nil, err
 		}
 		rows[name] = l
 	}
-	b := make([]byte, 0, size)
-	for i := range recs {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = plan.views[recs[i].Type].appendBody(b, &recs[i], rows[recs[i].Type])
-	}
-	return b, nil
+	return rows, nil
 }
 
 // tidy removes what some clients put into paths besides the resource: Entra's

@@ -89,6 +89,7 @@ type Service struct {
 	bases   []base
 	types   map[*schema.ResourceType]*typeInfo
 	cursors cipher.AEAD
+	buffers buffers
 	self    []attributePath // what users may write in their own record
 	protocol
 }
