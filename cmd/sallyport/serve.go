@@ -29,13 +29,15 @@ Examples:
 }
 
 // Run serves.
-func (c *serveCmd) Run(ctx context.Context, a *app) error {
+func (c *serveCmd) Run(ctx context.Context, a *app) (err error) {
 	cfg, err := a.settings(c.flags())
 	if err != nil {
 		return err
 	}
+	log := server.NewLogBuffer(a.stderr)
+	defer func() { err = errors.Join(err, log.Close()) }()
 	s, err := server.New(ctx, cfg, server.Options{
-		Logger: server.NewLogger(cfg.Log, a.stderr), Notice: a.stdout, Getenv: a.getenv, Now: time.Now,
+		Logger: server.NewLogger(cfg.Log, log), Notice: a.stdout, Getenv: a.getenv, Now: time.Now,
 	})
 	if err != nil {
 		return err

@@ -1,19 +1,24 @@
 package server
 
 import (
+	"context"
 	"io"
 	"log/slog"
 
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
 )
 
-// NewLogger returns the logger that the settings ask for, writing to w.
+// NewLogger returns the logger that the settings ask for, writing to w. If w
+// has a method Flush, as a LogBuffer has, it is called behind every warning
+// and error.
 func NewLogger(settings config.Log, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level(settings.Level), ReplaceAttr: redact}
+	options := &slog.HandlerOptions{Level: level(settings.Level)}
+	var inner slog.Handler = slog.NewTextHandler(w, options)
 	if settings.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		inner = slog.NewJSONHandler(w, options)
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	out, _ := w.(flusher)
+	return slog.New(&redactor{Handler: inner, out: out})
 }
 
 func level(name string) slog.Level {
@@ -29,12 +34,86 @@ func level(name string) slog.Level {
 	}
 }
 
-// redact is the second net under the types that redact themselves: an
-// attribute named like a secret is never logged, whatever its type.
-func redact(_ []string, a slog.Attr) slog.Attr {
-	switch a.Key {
-	case "password", "secret", "token", "authorization", "cookie", "master_key", "database_url":
+// flusher is a writer that keeps something back.
+type flusher interface{ Flush() error }
+
+// redactor is the second net under the types that redact themselves: an
+// attribute named like a secret is never logged, whatever its type. It looks
+// at the names only; a replacement function of slog would have every line
+// built the slow way.
+type redactor struct {
+	slog.Handler
+	out flusher // nil: nothing is kept back
+}
+
+// Handle implements slog.Handler.
+func (h *redactor) Handle(ctx context.Context, r slog.Record) error {
+	secret := false
+	r.Attrs(func(a slog.Attr) bool {
+		secret = hidesSecret(a)
+		return !secret
+	})
+	if secret {
+		clean := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+		r.Attrs(func(a slog.Attr) bool {
+			clean.AddAttrs(redact(a))
+			return true
+		})
+		r = clean
+	}
+	err := h.Handler.Handle(ctx, r)
+	if h.out != nil && r.Level >= slog.LevelWarn {
+		if flushed := h.out.Flush(); err == nil {
+			err = flushed
+		}
+	}
+	return err
+}
+
+// WithAttrs implements slog.Handler.
+func (h *redactor) WithAttrs(attrs []slog.Attr) slog.Handler {
+	clean := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		clean[i] = redact(a)
+	}
+	return &redactor{h.Handler.WithAttrs(clean), h.out}
+}
+
+// WithGroup implements slog.Handler.
+func (h *redactor) WithGroup(name string) slog.Handler {
+	return &redactor{h.Handler.WithGroup(name), h.out}
+}
+
+// hidesSecret says whether redact would change the attribute, or may.
+func hidesSecret(a slog.Attr) bool {
+	switch a.Value.Kind() {
+	case slog.KindGroup, slog.KindLogValuer:
+		return true
+	default:
+		return secretKey(a.Key)
+	}
+}
+
+func redact(a slog.Attr) slog.Attr {
+	if secretKey(a.Key) {
 		return slog.String(a.Key, "[redacted]")
 	}
-	return a
+	a.Value = a.Value.Resolve()
+	if a.Value.Kind() != slog.KindGroup {
+		return a
+	}
+	group := a.Value.Group()
+	clean := make([]slog.Attr, len(group))
+	for i, inner := range group {
+		clean[i] = redact(inner)
+	}
+	return slog.Attr{Key: a.Key, Value: slog.GroupValue(clean...)}
+}
+
+func secretKey(key string) bool {
+	switch key {
+	case "password", "secret", "token", "authorization", "cookie", "master_key", "database_url":
+		return true
+	}
+	return false
 }

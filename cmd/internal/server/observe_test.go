@@ -16,6 +16,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/sallyport-id/sallyport/cmd/internal/config"
 )
 
 // observed is a router with the middleware around routes of the test.
@@ -219,7 +221,7 @@ func TestTracesAreExported(t *testing.T) {
 func TestRedactByName(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	logger := slog.New(slog.NewJSONHandler(&b, &slog.HandlerOptions{ReplaceAttr: redact}))
+	logger := NewLogger(config.Log{Format: "json"}, &b)
 	logger.Info("x", "password", "hush", "authorization", "hush", "user", "ann")
 	if strings.Contains(b.String(), "hush") || !strings.Contains(b.String(), "ann") {
 		t.Errorf("logged %s", b.String())
