@@ -23,7 +23,7 @@ type benchCmd struct {
 type benchFlags struct {
 	Database   string        `placeholder:"URL" help:"PostgreSQL database in which to make schemas for the time of the measurement (default: SQLite in a temporary folder)."`
 	Slice      time.Duration `default:"1.5s" placeholder:"D" help:"Time of each target in each round (default 1.5s)."`
-	Only       []string      `placeholder:"WORD" help:"Only rows whose key (--json shows it) contains the word. May be given again."`
+	Only       []string      `placeholder:"KEY" help:"Only rows of this key (--json shows it), which may be a pattern such as growth-*. May be given again."`
 	AllowNoise bool          `help:"Give ratios even where other processes disturbed."`
 	CPUProfile string        `name:"cpuprofile" type:"path" placeholder:"FILE" help:"Write a profile of the server's processor time."`
 	MemProfile string        `name:"memprofile" type:"path" placeholder:"FILE" help:"Write a profile of the server's allocations."`
@@ -44,7 +44,7 @@ Run it on a machine that does nothing else: rows that other processes disturb sa
 Examples:
   sallyport bench scim
   sallyport bench scim --users 1000000 --json > figures.json
-  sallyport bench scim --only page --cpuprofile cpu.prof
+  sallyport bench scim --only 'page-*' --cpuprofile cpu.prof
   sallyport bench scim --database postgres://postgres@db/scratch`
 }
 

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -27,7 +27,8 @@ type Bench struct {
 	// Database is the URL of a PostgreSQL database in which to make schemas for
 	// the time of the measurement; "" is SQLite in a temporary folder.
 	Database string
-	// Only measures the rows whose key contains one of the words; none is all.
+	// Only measures the rows whose key matches one of the patterns (path.Match);
+	// none is all.
 	Only []string
 	// AllowNoise gives ratios even where other processes disturbed.
 	AllowNoise bool
@@ -87,7 +88,10 @@ func (b *Bench) Run(ctx context.Context) (report *Report, err error) {
 
 // wants says whether a row is to be measured.
 func (b *Bench) wants(key string) bool {
-	return len(b.Only) == 0 || slices.ContainsFunc(b.Only, func(word string) bool { return strings.Contains(key, word) })
+	return len(b.Only) == 0 || slices.ContainsFunc(b.Only, func(pattern string) bool {
+		ok, err := path.Match(pattern, key)
+		return ok && err == nil
+	})
 }
 
 // wanted are the targets that the wanted rows need.
@@ -112,6 +116,9 @@ func (st *stage) wanted() []*target {
 
 // repeats bounds how often a disturbed slice is taken again.
 const repeats = 2
+
+// fewRequests is how many are too few to tell a rate.
+const fewRequests = 20
 
 // disturbed is the share of the machine that other processes may use.
 const disturbed = 0.08
@@ -149,13 +156,22 @@ func (st *stage) rounds(ctx context.Context) error {
 // sample takes one slice, again if others disturbed it.
 func (st *stage) sample(ctx context.Context, t *target, pace float64) error {
 	var best *slice
+	length := st.Slice
 	for range repeats + 1 {
-		s, err := st.run(ctx, t, st.Slice, pace)
+		s, err := st.run(ctx, t, length, pace)
 		if err != nil {
 			return err
 		}
+		if s.requests < fewRequests {
+			if length *= 4; length <= 64*st.Slice {
+				st.Say("%s: %d requests answered in %s: giving it longer", t.name, s.requests, s.wall.Round(time.Millisecond))
+				if s, err = st.run(ctx, t, length, pace); err != nil {
+					return err
+				}
+			}
+		}
 		if s.requests == 0 {
-			return fmt.Errorf("%s: no request was answered in %s", t.name, st.Slice)
+			return fmt.Errorf("%s: no request was answered in %s", t.name, length)
 		}
 		if best == nil || s.others < best.others {
 			best = s

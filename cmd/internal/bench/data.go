@@ -113,12 +113,16 @@ const (
 	largeGroup = 100_000
 )
 
-// spare is how many of the last users belong to no group: they are those that
-// get added.
+// spare is how many of the last users get added to a group and removed again.
 const spare = 1000
 
 // largeMembers is the size of the large group among these users.
-func (d data) largeMembers() int { return max(smallGroup, min(largeGroup, d.users-spare)) }
+func (d data) largeMembers() int { return min(largeGroup, d.users/2) }
+
+// members is the number of the first member of both groups: the first and the
+// last quarter of the users are in none, so that pages and single reads there
+// hold what the baseline holds, no more.
+func (d data) members() int { return d.users / 4 }
 
 // groupID is the id of the group with that number; far from those of users.
 func groupID(n int) string { return string(appendID(nil, 1_000_000_000+n)) }
@@ -147,12 +151,12 @@ func (d data) write(w io.Writer, from, to int, groups bool) error {
 func (d data) appendGroup(b []byte, n, size int) []byte {
 	b = append(b, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"`+groupID(n)+`","displayName":"bench-`+
 		strconv.Itoa(n)+`","externalId":"group-`+strconv.Itoa(n)+`","members":[`...)
-	for i := range min(size, d.users) {
+	for i := range size {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(b, `{"value":"`...)
-		b = appendID(b, i)
+		b = appendID(b, d.members()+i)
 		b = append(b, `","type":"User"}`...)
 	}
 	return append(b, `]}`...)

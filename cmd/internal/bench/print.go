@@ -28,8 +28,11 @@ func (r *Report) Print(w io.Writer) error {
 		if x.AtMost {
 			bound = "≤ "
 		}
+		if bound += number(x.Demand); x.Demand == 0 {
+			bound = ""
+		}
 		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Operation, count(x.Rate), micro(x.P50), micro(x.P99),
-			micro(x.CPU), x.Baseline, count(x.BaselineRate), micro(x.BaselineCPU), value, bound+number(x.Demand), x.Verdict)
+			micro(x.CPU), x.Baseline, count(x.BaselineRate), micro(x.BaselineCPU), value, bound, x.Verdict)
 	}
 	return t.Flush()
 }

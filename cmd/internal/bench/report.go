@@ -156,6 +156,8 @@ func (st *stage) judge(x Result, noise bool) Result {
 		x.Value, x.Verdict = 0, TooNoisy
 	case noise && !st.AllowNoise:
 		x.Verdict = TooNoisy
+	case x.Demand == 0:
+		x.Verdict = ""
 	case x.AtMost && x.Value <= x.Demand*(1+st.Tolerance), !x.AtMost && x.Value >= x.Demand*(1-st.Tolerance):
 		x.Verdict = Met
 	default:

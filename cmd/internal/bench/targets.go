@@ -9,9 +9,11 @@ import (
 const (
 	tRaw, tParse, tDirect, tHandPage = "raw", "parse only", "direct commit", "page by hand"
 
-	tGet, tProjected, tUnchanged      = "get", "get-attributes", "get-304"
+	tGet, tGroups                     = "get", "get-member"
+	tProjected, tUnchanged            = "get-attributes", "get-304"
 	tName, tExternal, tEmail, tFamily = "username-eq", "externalid-eq", "email-eq", "indexed-filter"
 	tFirst, tCursor, tIndex           = "page-first", "page-cursor", "page-index"
+	tMembers                          = "page-members"
 	tPrefixTotal, tPrefix             = "sw-total", "sw-without-total"
 	tPost, tPost1, tPatch             = "post", "post-1", "patch"
 	tMemberSmall, tMemberLarge        = "member-small", "member-large"
@@ -27,7 +29,7 @@ func onBaseline(st *stage) *service { return st.baseline }
 func targets() []*target {
 	return []*target{
 		{name: tRaw, at: onBaseline, status: 200, next: func(st *stage, w *worker) []byte {
-			return w.request("GET", string(appendID([]byte("/raw/"), w.rng.IntN(st.data.users))), "")
+			return w.request("GET", string(appendID([]byte("/raw/"), w.pick(st))), "")
 		}},
 		{name: tHandPage, at: onBaseline, status: 200, next: func(st *stage, w *worker) []byte {
 			return w.request("GET", "/page/name.familyName/fam"+strconv.Itoa(w.rng.IntN(st.data.families())), "")
@@ -36,19 +38,26 @@ func targets() []*target {
 		{name: tDirect, at: onBaseline, status: 201, conns: 1, durable: true, next: post("/direct")},
 
 		{name: tGet, at: onServer, status: 200, next: get("")},
+		{name: tGroups, at: onServer, status: 200, next: func(st *stage, w *worker) []byte {
+			return w.request("GET", string(appendID([]byte(usersPath+"/"), st.data.members()+w.rng.IntN(st.data.largeMembers()))), "")
+		}},
 		{name: tProjected, at: onServer, status: 200, next: get("?attributes=userName,active,emails.value")},
 		{name: tUnchanged, at: onServer, status: 304, next: unchanged},
 		{name: tName, at: onServer, status: 200, next: nameEq},
 		{name: tExternal, at: onServer, status: 200, next: func(st *stage, w *worker) []byte {
-			return w.filter(`externalId eq "`+st.data.person(w.rng.IntN(w.users(st))).external+`"`, "")
+			return w.filter(`externalId eq "`+st.data.person(w.pick(st)).external+`"`, "")
 		}},
 		{name: tEmail, at: onServer, status: 200, next: func(st *stage, w *worker) []byte {
-			return w.filter(`emails[type eq "work" and value eq "`+st.data.person(w.rng.IntN(w.users(st))).work+`"]`, "")
+			return w.filter(`emails[type eq "work" and value eq "`+st.data.person(w.pick(st)).work+`"]`, "")
 		}},
 		{name: tFamily, at: onServer, status: 200, next: func(st *stage, w *worker) []byte {
 			return w.filter(`name.familyName eq "fam`+strconv.Itoa(w.rng.IntN(st.data.families()))+`"`, "&count=100")
 		}},
 		{name: tFirst, at: onServer, status: 200, next: firstPage},
+		{name: tMembers, at: onServer, status: 200, next: func(st *stage, w *worker) []byte {
+			at := st.data.members() + w.rng.IntN(st.data.largeMembers()-100) + 1
+			return w.request("GET", usersPath+"?count=100&startIndex="+strconv.Itoa(at), "")
+		}},
 		{name: tCursor, at: onServer, status: 200, next: func(st *stage, w *worker) []byte {
 			return w.request("GET", usersPath+"?cursor="+st.deep[w.rng.IntN(len(st.deep))], "")
 		}},
@@ -100,19 +109,25 @@ func (w *worker) data(st *stage) data {
 
 func (w *worker) users(st *stage) int { return w.data(st).users }
 
+// pick chooses a user that is in no group and that nothing changes.
+func (w *worker) pick(st *stage) int {
+	d := w.data(st)
+	from := d.users * 3 / 4
+	return from + w.rng.IntN(d.users-spare-from)
+}
+
 func get(query string) func(*stage, *worker) []byte {
 	return func(st *stage, w *worker) []byte {
-		return w.request("GET", string(appendID([]byte(usersPath+"/"), w.rng.IntN(w.users(st))))+query, "")
+		return w.request("GET", string(appendID([]byte(usersPath+"/"), w.pick(st)))+query, "")
 	}
 }
 
 // patched is the share of the users that the PATCH row changes: the first
-// tenth. The others keep their first version.
+// tenth.
 const patched = 10
 
 func unchanged(st *stage, w *worker) []byte {
-	from := st.data.users/patched + 1
-	id := appendID([]byte(usersPath+"/"), from+w.rng.IntN(st.data.users-from))
+	id := appendID([]byte(usersPath+"/"), w.pick(st))
 	w.buf = w.site.append(w.buf[:0], "GET", string(id), "")
 	w.buf = append(w.buf[:len(w.buf)-len("\r\n")], "If-None-Match: W/\"1\"\r\n\r\n"...)
 	return w.buf
@@ -120,7 +135,7 @@ func unchanged(st *stage, w *worker) []byte {
 
 func nameEq(st *stage, w *worker) []byte {
 	d := w.data(st)
-	return w.filter(`userName eq "`+d.person(w.rng.IntN(d.users)).name+`"`, "")
+	return w.filter(`userName eq "`+d.person(w.pick(st)).name+`"`, "")
 }
 
 func firstPage(_ *stage, w *worker) []byte { return w.request("GET", usersPath+"?count=100", "") }
