@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -53,7 +54,7 @@ func deliveryConfig(c config.Delivery, issuer string) (delivery.Config, []error)
 	}
 	mail, err := mailProvider(c.SMTP)
 	faults = append(faults, err)
-	out.Providers = append(mail, twilioProviders(c.Twilio, issuer)...)
+	out.Providers = slices.Concat(mail, twilioProviders(c.Twilio, issuer))
 	for i, p := range c.Providers {
 		named, err := namedProvider(p, issuer)
 		if err != nil {
