@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -212,12 +213,7 @@ func administers(caller scim.Caller) bool {
 	if caller.Has(scim.ScopeRead) || caller.Has(scim.ScopeWrite) {
 		return true
 	}
-	for _, scope := range scim.AdminScopes() {
-		if caller.Has(scope) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(scim.AdminScopes(), caller.Has)
 }
 
 // permit judges the scope: the own one for the own record, the administrator's

@@ -1,7 +1,6 @@
 package validation
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -291,8 +290,7 @@ func TestBodyRules(t *testing.T) {
 		_, err := phone.decode(newMembers(decoded(t, body)))
 		got := ""
 		if err != nil {
-			raw, _ := json.Marshal(err.Error())
-			got = string(raw)
+			got = err.Error()
 		}
 		if !strings.Contains(got, want) || (want == "") != (err == nil) {
 			t.Errorf("%s: %v, want %q", body, err, want)

@@ -103,7 +103,7 @@ func TestTransportErrors(t *testing.T) {
 		}
 		send := func(media, accept, body string) servertest.Reply {
 			t.Helper()
-			req, err := http.NewRequestWithContext(t.Context(), "POST", w.URL()+email, strings.NewReader(body))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.URL()+email, strings.NewReader(body))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,8 +29,18 @@ func (w *world) events(name audit.Name) []audit.Event {
 // lastJTI is the identifier of the challenge that was started last.
 func (w *world) lastJTI() string {
 	w.t.Helper()
-	list := w.events(audit.FactorEnrolmentStarted)
-	return str(w.t, string(list[len(list)-1].Detail), "jti")
+	return w.lastJTIIn(w.events(audit.FactorEnrolmentStarted))
+}
+
+func (w *world) lastJTIIn(events []audit.Event) string {
+	w.t.Helper()
+	for _, e := range slices.Backward(events) {
+		if e.Name == audit.FactorEnrolmentStarted {
+			return str(w.t, string(e.Detail), "jti")
+		}
+	}
+	w.t.Fatal("nothing was started")
+	return ""
 }
 
 // triesLeft counts how many wrong codes are answered as such before 429.
@@ -222,9 +234,7 @@ func TestStateTextualVariants(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := object(t, string(raw))
-			for k, v := range edit {
-				o[k] = v
-			}
+			maps.Copy(o, edit)
 			out, err := json.Marshal(o)
 			if err != nil {
 				t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
 	"github.com/sallyport-id/sallyport/cmd/internal/servertest"
+	"github.com/sallyport-id/sallyport/storage/storagetest"
 )
 
 // members that the strict clients know, by message; see section 3 of the
@@ -152,7 +153,7 @@ func TestLocationUnderClientBase(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		send := func(host string, header http.Header) string {
 			t.Helper()
-			req, err := http.NewRequestWithContext(t.Context(), "GET", w.URL()+w.path("validatedEmailAddresses/secondfactoremail"), http.NoBody)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.URL()+w.path("validatedEmailAddresses/secondfactoremail"), http.NoBody)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -292,7 +293,14 @@ func TestCodeNowhere(t *testing.T) {
 		if haystacks["audit trail"], err = json.Marshal(events); err != nil {
 			t.Fatal(err)
 		}
-		w.Stop() //nolint:errcheck // the test's end reports it
+		if err := w.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		database := "sallyport.db"
+		if url := w.Config.DatabaseURL.Reveal(); url != "" {
+			database = "rows"
+			haystacks[database] = storagetest.PostgresRows(t, url)
+		}
 		files, err := filepath.Glob(filepath.Join(w.Config.Data, "*"))
 		if err != nil {
 			t.Fatal(err)
@@ -301,6 +309,9 @@ func TestCodeNowhere(t *testing.T) {
 			if haystacks[filepath.Base(file)], err = os.ReadFile(file); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if !bytes.Contains(haystacks[database], []byte(w.lastJTIIn(events))) {
+			t.Errorf("%s does not hold the challenge: nothing was looked at", database)
 		}
 		number := func(code string) *regexp.Regexp {
 			return regexp.MustCompile(`(^|[^0-9A-Za-z])` + code + `([^0-9A-Za-z]|$)`)

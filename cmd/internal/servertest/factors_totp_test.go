@@ -72,11 +72,11 @@ func (g generator) at(now time.Time) string {
 }
 
 // enrol registers an authenticator app and returns it.
-func (w *world) enrol(name string) generator {
+func (w *world) enrol() generator {
 	w.t.Helper()
-	r := w.must(http.StatusCreated, "POST", w.path(name), "")
+	r := w.must(http.StatusCreated, "POST", w.path("totp"), "")
 	g := scan(w.t, str(w.t, r.Body, "otpAuthUri"))
-	w.must(http.StatusOK, "PUT", w.path(name), with(w.t, r.Body, "verifyTotp", g.at(w.clock.Now())))
+	w.must(http.StatusOK, "PUT", w.path("totp"), with(w.t, r.Body, "verifyTotp", g.at(w.clock.Now())))
 	return g
 }
 
@@ -131,7 +131,7 @@ func TestTOTPRealGenerator(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			eachWorld(t, func(t *testing.T, w *world) {
-				w.enrol("totp")
+				w.enrol()
 				registered := func(want bool) {
 					t.Helper()
 					if got := object(t, w.must(http.StatusOK, "GET", w.path("totp"), "").Body)["registered"]; got != want {
@@ -158,7 +158,7 @@ func TestTOTPRealGenerator(t *testing.T) {
 func TestTOTPSecretStaysUntilPut(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.enrol("totp")
+		w.enrol()
 		first, err := w.Directory().Secrets().TOTP(t.Context(), w.user)
 		if err != nil {
 			t.Fatal(err)
@@ -176,8 +176,8 @@ func TestTOTPSecretStaysUntilPut(t *testing.T) {
 		}
 		refused(t, w.do("PUT", w.path("totp"), with(t, r.Body, "verifyTotp", g.at(w.clock.Now()))), 400, "invalidValue",
 			"The account changed since the code was requested. Start again.")
-		w.enrol("totp")
-		w.enrol("totp")
+		w.enrol()
+		w.enrol()
 		if n := len(w.events(audit.FactorReplaced)); n != 1 {
 			t.Errorf("%d events factor.replaced, want 1", n)
 		}
@@ -189,7 +189,7 @@ func TestTOTPSecretStaysUntilPut(t *testing.T) {
 func TestTOTPReplaySameStep(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.enrol("totp")
+		w.enrol()
 		secrets := w.Directory().Secrets()
 		e, err := secrets.TOTP(t.Context(), w.user)
 		if err != nil {
