@@ -61,7 +61,10 @@ func createUntilKilled(t *testing.T, p *process, token string, round int, seen *
 				if status == 0 {
 					return
 				}
-				var user struct{ ID, UserName string }
+				var user struct {
+					ID       string `json:"id"`
+					UserName string `json:"userName"`
+				}
 				if status != http.StatusCreated || json.Unmarshal(body, &user) != nil {
 					t.Errorf("create %s: answered %d %s, want 201", name, status, body)
 					return
@@ -110,7 +113,11 @@ func listUsers(t *testing.T, p *process, token string) map[string]string {
 		status, _, body := p.send(context.Background(), http.MethodGet, "/scim/v2/Users?count=500&cursor="+cursor, token, "", nil)
 		var page struct {
 			NextCursor string `json:"nextCursor"`
-			Resources  []struct{ ID, UserName, Title string }
+			Resources  []struct {
+				ID       string `json:"id"`
+				UserName string `json:"userName"`
+				Title    string `json:"title"`
+			} `json:"Resources"`
 		}
 		if err := json.Unmarshal(body, &page); status != http.StatusOK || err != nil {
 			t.Fatalf("list: answered %d %s (%v)", status, body, err)

@@ -90,7 +90,9 @@ func TestRollingUpgrade(t *testing.T) {
 	close(stop)
 	clients.Wait()
 
-	var list struct{ TotalResults int64 }
+	var list struct {
+		TotalResults int64 `json:"totalResults"`
+	}
 	_, _, body := next.send(t.Context(), http.MethodGet, "/scim/v2/Users?count=0", token, "", nil)
 	if err := json.Unmarshal(body, &list); err != nil || list.TotalResults != served.Load() {
 		t.Errorf("the next release sees %d users (%v), want %d", list.TotalResults, err, served.Load())

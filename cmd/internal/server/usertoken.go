@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport-id/sallyport/scim"
 )
 
-// ErrInactive: the user is not active, so no token is made.
+// ErrInactive says that the user is not active, so no token is made.
 var ErrInactive = errors.New("the user is not active")
 
 // UserToken says what a user's own token is to be.

@@ -69,7 +69,10 @@ func (l *largeGroupLife) joiners(t *testing.T) {
 		}
 		r := l.s.Do(t, http.MethodPost, "/scim/v2/Bulk", l.token, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[`+strings.Join(operations, ",")+`]}`)
 		var reply struct {
-			Operations []struct{ Location, Status string }
+			Operations []struct {
+				Location string `json:"location"`
+				Status   string `json:"status"`
+			} `json:"Operations"`
 		}
 		if err := json.Unmarshal([]byte(r.Body), &reply); r.Status != http.StatusOK || err != nil || len(reply.Operations) != bulkStep {
 			t.Fatalf("bulk: %d %.300s (%v)", r.Status, r.Body, err)
@@ -86,7 +89,9 @@ func (l *largeGroupLife) joiners(t *testing.T) {
 func (l *largeGroupLife) post(t *testing.T, path, body string) string {
 	t.Helper()
 	r := l.s.Do(t, http.MethodPost, "/scim/v2"+path, l.token, body)
-	var reply struct{ ID string }
+	var reply struct {
+		ID string `json:"id"`
+	}
 	if err := json.Unmarshal([]byte(r.Body), &reply); r.Status != http.StatusCreated || err != nil {
 		t.Fatalf("POST %s: %d %s (%v)", path, r.Status, r.Body, err)
 	}
@@ -112,7 +117,11 @@ func (l *largeGroupLife) put(t *testing.T, body string) {
 func (l *largeGroupLife) count(t *testing.T, want int) {
 	t.Helper()
 	r := l.s.Do(t, http.MethodGet, "/scim/v2/Groups/"+l.group, l.token, "")
-	var reply struct{ Members []struct{ Value string } }
+	var reply struct {
+		Members []struct {
+			Value string `json:"value"`
+		} `json:"members"`
+	}
 	if err := json.Unmarshal([]byte(r.Body), &reply); err != nil || len(reply.Members) != want {
 		t.Fatalf("group has %d members, want %d (%d, %v)", len(reply.Members), want, r.Status, err)
 	}
