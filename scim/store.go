@@ -18,7 +18,7 @@ var (
 	ErrVersion = errors.New("resource version changed")
 	// ErrTooMany: the query took longer than the configured limit.
 	ErrTooMany = errors.New("query exceeds the time limit")
-	// ErrBusy: the database could not take the write in time; try again.
+	// ErrBusy: the database cannot be reached or has no time now; try again.
 	ErrBusy = errors.New("database is busy")
 )
 

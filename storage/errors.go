@@ -3,8 +3,12 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -31,6 +35,11 @@ const (
 	pgUniqueViolation      = "23505"
 	pgLockNotAvailable     = "55P03"
 	pgQueryCanceled        = "57014"
+	pgConnectionClass      = "08"
+	pgTooManyConnections   = "53300"
+	pgAdminShutdown        = "57P01"
+	pgCrashShutdown        = "57P02"
+	pgCannotConnectNow     = "57P03"
 )
 
 // sqlError turns a driver error into the sentinel that callers know and wraps
@@ -47,7 +56,7 @@ func (db *DB) sqlError(ctx context.Context, op string, err error) error {
 		return fmt.Errorf("%s: %w", op, context.Canceled)
 	case errors.Is(err, context.DeadlineExceeded), isInterrupted(err):
 		return fmt.Errorf("%s: %w: %w", op, scim.ErrTooMany, err)
-	case isBusy(err):
+	case isBusy(err), isUnreachable(err):
 		// With the cause, for InTx runs a collision again.
 		return fmt.Errorf("%s: %w: %w", op, scim.ErrBusy, err)
 	default:
@@ -127,6 +136,19 @@ func isBusy(err error) bool {
 	}
 	code, ok := sqliteCode(err)
 	return ok && (code&0xff == sqliteBusy || code&0xff == sqliteLocked)
+}
+
+// isUnreachable reports that there is no connection to the database, or that it
+// takes none now: it is starting, stopping or full.
+func isUnreachable(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.HasPrefix(e.Code, pgConnectionClass) ||
+			slices.Contains([]string{pgTooManyConnections, pgAdminShutdown, pgCrashShutdown, pgCannotConnectNow}, e.Code)
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return true
+	}
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
 // isRetryable reports that PostgreSQL gave up a transaction that may succeed
