@@ -79,8 +79,13 @@ func (s *Service) nextSend(ctx context.Context, k *addressKind, t Target, claims
 		}
 		out.prefix = phone.Country
 	}
+	return s.peek(ctx, t, out)
+}
+
+// peek returns how long the limits would make a send wait, and counts nothing.
+func (s *Service) peek(ctx context.Context, t Target, out *sending) (time.Duration, error) {
 	var decision throttle.Decision
-	err = s.cfg.Tx.InTx(ctx, func(ctx context.Context) error {
+	err := s.cfg.Tx.InTx(ctx, func(ctx context.Context) error {
 		var err error
 		if _, decision, err = s.cfg.Sends.Take(ctx, out.send(t)); err != nil {
 			return err

@@ -32,7 +32,8 @@ func (f *Follower) UserChanged(ctx context.Context, caller scim.Caller, userID s
 	}
 	for _, p := range f.Paths.All() {
 		old, now := p.Get(before), p.Get(after)
-		if p.comparable(old) == p.comparable(now) {
+		// Most changes are of something else: normalise only what differs.
+		if old == now || p.comparable(old) == p.comparable(now) {
 			continue
 		}
 		if err := f.changed(ctx, caller, userID, p, old != "", now != ""); err != nil {

@@ -190,7 +190,11 @@ func (s *Service) begin(ctx context.Context, t Target, out *sending) error {
 		return err
 	}
 	if closed {
-		return s.refuse(ctx, t, audit.ChallengeExhausted, out.detail().limit("factor_closed"), tooManyAttempts(wait))
+		next, err := s.peek(ctx, t, out)
+		if err != nil {
+			return err
+		}
+		return s.refuse(ctx, t, audit.ChallengeExhausted, out.detail().limit("factor_closed"), tooManyAttempts(max(wait, next)))
 	}
 	if out.prefix != "" {
 		d, err := s.cfg.Outcomes.Check(ctx, out.prefix)

@@ -2,11 +2,13 @@ package servertest_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
+	"github.com/sallyport-id/sallyport/cmd/internal/server"
 	"github.com/sallyport-id/sallyport/cmd/internal/servertest"
 	"github.com/sallyport-id/sallyport/scim"
 )
@@ -199,6 +201,77 @@ func TestTextRules(t *testing.T) {
 				t.Errorf("mail:\n%s", mail.raw)
 			}
 		}, func(c *config.Config) { c.SecondFactors.TrustedMessageTexts = false })
+	})
+}
+
+// TestTextsOfPublicClients: an application that keeps no secret does not word
+// messages, whatever the switch says.
+func TestTextsOfPublicClients(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		body := `{"attributePath":"secondFactorEmail","attributeValue":"` + address + `","messageSubject":"Chosen","messageText":"Chosen words: %code%"}`
+		w.as(w.own(func(u *server.UserToken) { u.Public = true }), http.StatusCreated, "POST", me("/validatedEmailAddresses"), body)
+		if mail := w.mail.wait(t, 1); strings.Contains(mail.raw, "Chosen") {
+			t.Errorf("mail:\n%s", mail.raw)
+		}
+		w.clock.advance(time.Minute)
+		w.as(w.own(), http.StatusCreated, "POST", me("/validatedEmailAddresses"), body)
+		if mail := w.mail.wait(t, 2); !strings.Contains(mail.raw, "Chosen words") {
+			t.Errorf("mail:\n%s", mail.raw)
+		}
+	})
+}
+
+// TestMessageLanguage: what the request asks for, else preferredLanguage, else
+// locale, else the server's.
+func TestMessageLanguage(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		sms := func(extra string) string {
+			t.Helper()
+			w.clock.advance(25 * time.Hour)
+			w.must(http.StatusCreated, "POST", w.path("validatedPhoneNumbers"),
+				`{"attributePath":"secondFactorPhoneNumber","attributeValue":"`+number+`"`+extra+`}`)
+			messages := w.twilio.Messages()
+			return regexp.MustCompile(`[0-9]{6}`).ReplaceAllString(messages[len(messages)-1].Form.Get("Body"), "CODE")
+		}
+		set := func(preferred, locale string) {
+			w.must(http.StatusOK, "PATCH", "/scim/v2/Users/"+w.user, `{"schemas":["`+patchURN+`"],"Operations":[{"op":"replace","value":{"preferredLanguage":`+preferred+`,"locale":`+locale+`}}]}`)
+		}
+		english, german, french := sms(`,"language":"en-US"`), sms(`,"language":"de"`), sms(`,"language":"fr-CA"`)
+		if english == german || german == french || english == french {
+			t.Fatalf("texts %q, %q, %q", english, german, french)
+		}
+		for _, one := range []struct{ preferred, locale, extra, want string }{
+			{`"de-AT"`, `"fr-FR"`, "", german},
+			{`null`, `"fr-FR"`, "", french},
+			{`"de-AT"`, `null`, `,"language":"fr"`, french},
+			{`"de-AT"`, `null`, `,"message":{"language":"fr","message":null}`, french},
+			{`null`, `null`, `,"language":"no such tag!"`, english},
+			{`null`, `null`, "", english},
+		} {
+			set(one.preferred, one.locale)
+			if got := sms(one.extra); got != one.want {
+				t.Errorf("preferred %s, locale %s, %s: %q, want %q", one.preferred, one.locale, one.extra, got, one.want)
+			}
+		}
+	})
+}
+
+// TestDomainHidesUsers: a user outside the domain of a provisioning token does
+// not exist for it, below the user as elsewhere.
+func TestDomainHidesUsers(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		token := w.Issue(t, scim.NewToken{Name: "partner", Domain: "partner", Scopes: []string{scim.ScopeAdmin}})
+		for _, path := range []string{w.path("totp"), w.path("validatedEmailAddresses"), w.path("validatedPhoneNumbers/secondfactorphonenumber")} {
+			refused(t, w.Do(t, "GET", path, token, ""), 404, "", "Resource not found.")
+		}
+		refused(t, w.Do(t, "POST", w.path("validatedEmailAddresses"), token, emailBody(address)), 404, "", "Resource not found.")
+		refused(t, w.Do(t, "DELETE", w.path("totp"), token, ""), 404, "", "Resource not found.")
+		if n := w.mail.count(); n != 0 {
+			t.Errorf("%d mails", n)
+		}
 	})
 }
 
