@@ -136,7 +136,7 @@ func normalise(ch delivery.Channel, text string) (string, error) {
 	}
 	to, err := delivery.ParseEmail(text)
 	if err != nil {
-		return "", &usageError{fmt.Sprintf("--to: %q is %s", text, err)}
+		return "", &usageError{fmt.Sprintf("--to: %q is %s (a telephone number begins with +)", text, err)}
 	}
 	return to, nil
 }

@@ -75,7 +75,7 @@ func (c *tokenCreateCmd) Run(ctx context.Context, a *app) error {
 			view.Token = secret.Reveal()
 			return a.printJSON(view)
 		}
-		a.note("Token %q (%s, profile %s). It is shown only now.", token.Name, strings.Join(token.Scopes, " "), token.Profile)
+		a.note("Token %q (%s, profile %s). It is shown only now.", token.Name, shortScopes(token), token.Profile)
 		return a.print("%s", secret.Reveal())
 	})
 }

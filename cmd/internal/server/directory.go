@@ -311,7 +311,7 @@ func loadRing(ctx context.Context, cfg config.Config) (*seal.Ring, error) {
 	}
 	// A new key for an old database could open nothing in it.
 	if hasDatabase(cfg) {
-		return nil, fmt.Errorf("the data folder %s has a database but no %s: put the key file back from your backup", cfg.Data, keyFileName)
+		return nil, fmt.Errorf("the data folder %s has a database but no %s: put the key file back from your backup, or give the keys with SALLYPORT_MASTER_KEY", cfg.Data, keyFileName)
 	}
 	ring, _, err = seal.LoadOrCreateFile(path)
 	return ring, err
