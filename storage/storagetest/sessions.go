@@ -61,10 +61,10 @@ func startSession(t *testing.T, db *storage.DB, s session.Session) session.Sessi
 }
 
 // ownToken stores a token behind which the session stands.
-func ownToken(t *testing.T, o *Opener, db *storage.DB, s session.Session, client string) *scim.Token {
+func ownToken(t *testing.T, o *Opener, db *storage.DB, s session.Session) *scim.Token {
 	t.Helper()
-	token := o.token(t, client+" "+NewID(t))
-	token.UserID, token.SessionID, token.ClientID, token.PublicClient = s.UserID, s.ID, client, true
+	token := o.token(t, "app "+NewID(t))
+	token.UserID, token.SessionID, token.ClientID, token.PublicClient = s.UserID, s.ID, "app", true
 	token.ExpiresAt = s.ExpiresAt
 	return insertToken(t, db, token)
 }
@@ -102,7 +102,7 @@ func sessionClocks(t *testing.T, o *Opener, nodes []*storage.DB) {
 		session.Proof{Method: "passkey", AMR: []string{"hwk"}, At: third, Second: true},
 	)
 	startSession(t, nodes[0], s)
-	token := ownToken(t, o, nodes[0], s, "app")
+	token := ownToken(t, o, nodes[0], s)
 	got, err := nodes[1].LiveSessions(t.Context(), s.UserID, o.Clock.Now())
 	want := []validation.Session{{
 		ID: s.ID, UserID: s.UserID, CreatedAt: first, ExpiresAt: s.ExpiresAt, IP: s.IP, UserAgent: s.UserAgent,
@@ -135,7 +135,7 @@ func sessionLife(t *testing.T, o *Opener, nodes []*storage.DB) {
 func sessionEnds(t *testing.T, o *Opener, nodes []*storage.DB) {
 	user := NewID(t)
 	a, b := startSession(t, nodes[0], newSession(t, o, user)), startSession(t, nodes[0], newSession(t, o, user))
-	first, second := ownToken(t, o, nodes[0], a, "app"), ownToken(t, o, nodes[0], b, "app")
+	first, second := ownToken(t, o, nodes[0], a), ownToken(t, o, nodes[0], b)
 	if ended, err := nodes[1].EndSession(t.Context(), NewID(t), a.ID, o.Clock.Now()); ended || err != nil {
 		t.Errorf("EndSession for another user = %v, %v", ended, err)
 	}
@@ -157,11 +157,11 @@ func sessionsEnd(t *testing.T, o *Opener, nodes []*storage.DB) {
 	user := NewID(t)
 	kept := startSession(t, nodes[0], newSession(t, o, user))
 	foreign := startSession(t, nodes[0], newSession(t, o, NewID(t)))
-	keptToken, foreignToken := ownToken(t, o, nodes[0], kept, "app"), ownToken(t, o, nodes[0], foreign, "app")
+	keptToken, foreignToken := ownToken(t, o, nodes[0], kept), ownToken(t, o, nodes[0], foreign)
 	provisioning := insertToken(t, nodes[0], o.token(t, "provisioning "+NewID(t)))
 	var others []*scim.Token
 	for range 3 {
-		others = append(others, ownToken(t, o, nodes[0], startSession(t, nodes[0], newSession(t, o, user)), "app"))
+		others = append(others, ownToken(t, o, nodes[0], startSession(t, nodes[0], newSession(t, o, user))))
 	}
 	if n, err := nodes[1].EndSessions(t.Context(), user, kept.ID, o.Clock.Now()); n != 3 || err != nil {
 		t.Errorf("EndSessions = %d, %v, want 3", n, err)
@@ -233,7 +233,7 @@ func ownerActive(t *testing.T, o *Opener, nodes []*storage.DB) {
 
 func sessionRollsBack(t *testing.T, o *Opener, nodes []*storage.DB) {
 	s := startSession(t, nodes[0], newSession(t, o, NewID(t)))
-	token := ownToken(t, o, nodes[0], s, "app")
+	token := ownToken(t, o, nodes[0], s)
 	undo := errors.New("undo")
 	err := nodes[0].InTx(t.Context(), func(ctx context.Context) error {
 		if n, err := nodes[0].EndSessions(ctx, s.UserID, "", o.Clock.Now()); n != 1 || err != nil {
@@ -265,7 +265,7 @@ func sessionChecked(t *testing.T, o *Opener, nodes []*storage.DB) {
 
 func sessionRace(t *testing.T, o *Opener, nodes []*storage.DB) {
 	s := startSession(t, nodes[0], newSession(t, o, NewID(t)))
-	token := ownToken(t, o, nodes[0], s, "app")
+	token := ownToken(t, o, nodes[0], s)
 	var ended atomic.Int64
 	var wg sync.WaitGroup
 	for n := range 40 {

@@ -103,11 +103,19 @@ func TestOwnTokenSeesNoLists(t *testing.T) {
 		token := w.own(withFactor)
 		own := patchBody(`"op":"replace","path":"displayName","value":"x"`)
 		for _, c := range [][3]string{
-			{"GET", "/scim/v2/Users", ""}, {"GET", "/scim/v2/", ""}, {"GET", "/scim/v2/Groups", ""},
-			{"GET", "/scim/v2/Groups/anything", ""}, {"GET", `/scim/v2/Users?filter=userName%20eq%20%22dr.veil%22`, ""},
-			{"POST", "/scim/v2/.search", `{}`}, {"POST", "/scim/v2/Users/.search", `{}`}, {"POST", "/scim/v2/Groups/.search", `{}`},
-			{"POST", "/scim/v2/Users", `{"userName":"new"}`}, {"POST", "/scim/v2/Groups", `{"displayName":"new"}`},
-			{"POST", "/scim/v2/Me", `{"userName":"new"}`}, {"PATCH", "/scim/v2/Groups/anything", own}, {"PUT", "/scim/v2/Groups/anything", `{}`},
+			{"GET", "/scim/v2/Users", ""},
+			{"GET", "/scim/v2/", ""},
+			{"GET", "/scim/v2/Groups", ""},
+			{"GET", "/scim/v2/Groups/anything", ""},
+			{"GET", `/scim/v2/Users?filter=userName%20eq%20%22dr.veil%22`, ""},
+			{"POST", "/scim/v2/.search", `{}`},
+			{"POST", "/scim/v2/Users/.search", `{}`},
+			{"POST", "/scim/v2/Groups/.search", `{}`},
+			{"POST", "/scim/v2/Users", `{"userName":"new"}`},
+			{"POST", "/scim/v2/Groups", `{"displayName":"new"}`},
+			{"POST", "/scim/v2/Me", `{"userName":"new"}`},
+			{"PATCH", "/scim/v2/Groups/anything", own},
+			{"PUT", "/scim/v2/Groups/anything", `{}`},
 			{"POST", "/scim/v2/Bulk", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[
 				{"method":"PATCH","path":"/Users/` + w.user + `","data":` + own + `},{"method":"PATCH","path":"/Me","data":` + own + `}]}`},
 		} {
@@ -126,11 +134,21 @@ func TestOwnTokenCannotTellOthers(t *testing.T) {
 		session := object(t, w.as(w.ownOf(other), http.StatusOK, http.MethodGet, me("/sessions"), "").Body)["Resources"].([]any)[0].(map[string]any)["id"].(string)
 		const nobody = "018f0000-0000-7000-8000-000000000000"
 		for _, c := range [][3]string{
-			{"GET", "", ""}, {"PUT", "", `{"userName":"x"}`}, {"PATCH", "", patchBody(`"op":"replace","path":"displayName","value":"x"`)},
-			{"GET", "/totp", ""}, {"POST", "/totp", ""}, {"DELETE", "/totp", ""}, {"GET", "/validatedEmailAddresses", ""},
-			{"POST", "/validatedEmailAddresses", emailBody(address)}, {"PUT", "/password", `{"currentPassword":"a","newPassword":"b"}`},
-			{"GET", "/passwordQualityRequirements", ""}, {"GET", "/sessions", ""}, {"GET", "/sessions/" + session, ""},
-			{"DELETE", "/sessions/" + session, ""}, {"GET", "/account", ""}, {"PUT", "/account", `{"accountDisabled":true}`},
+			{"GET", "", ""},
+			{"PUT", "", `{"userName":"x"}`},
+			{"PATCH", "", patchBody(`"op":"replace","path":"displayName","value":"x"`)},
+			{"GET", "/totp", ""},
+			{"POST", "/totp", ""},
+			{"DELETE", "/totp", ""},
+			{"GET", "/validatedEmailAddresses", ""},
+			{"POST", "/validatedEmailAddresses", emailBody(address)},
+			{"PUT", "/password", `{"currentPassword":"a","newPassword":"b"}`},
+			{"GET", "/passwordQualityRequirements", ""},
+			{"GET", "/sessions", ""},
+			{"GET", "/sessions/" + session, ""},
+			{"DELETE", "/sessions/" + session, ""},
+			{"GET", "/account", ""},
+			{"PUT", "/account", `{"accountDisabled":true}`},
 		} {
 			there := w.as(token, http.StatusNotFound, c[0], "/scim/v2/Users/"+other+c[1], c[2])
 			absent := w.as(token, http.StatusNotFound, c[0], "/scim/v2/Users/"+nobody+c[1], c[2])

@@ -235,6 +235,37 @@ func TestStepUpOfAdministrators(t *testing.T) {
 	})
 }
 
+// Section 6.2: whoever loses or replaces a factor is logged out everywhere
+// else; when somebody else did it, everywhere.
+func TestLossOfFactorEndsOtherSessions(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.enrolEmail(address)
+		for _, op := range []string{
+			`"op":"replace","path":"secondFactorEmail","value":"new@example.com"`,
+			`"op":"remove","path":"secondFactorEmail"`,
+		} {
+			token, other := w.own(withFactor), w.own(withFactor)
+			w.as(token, http.StatusOK, http.MethodPatch, me(""), patchBody(op))
+			w.as(token, http.StatusOK, http.MethodGet, me(""), "")
+			w.as(other, http.StatusUnauthorized, http.MethodGet, me(""), "")
+		}
+		w.enrolTOTP()
+		token, other, foreign := w.own(withFactor), w.own(withFactor), w.ownOf(w.newUser("other"))
+		w.as(token, http.StatusNoContent, http.MethodDelete, me("/totp"), "")
+		w.as(token, http.StatusOK, http.MethodGet, me(""), "")
+		w.as(other, http.StatusUnauthorized, http.MethodGet, me(""), "")
+		w.enrolTOTP()
+		w.must(http.StatusNoContent, http.MethodDelete, w.path("totp"), "")
+		w.as(token, http.StatusUnauthorized, http.MethodGet, me(""), "")
+		w.as(foreign, http.StatusOK, http.MethodGet, me(""), "")
+		// What is no factor ends nothing.
+		token, other = w.own(), w.own()
+		w.as(token, http.StatusOK, http.MethodPatch, me(""), patchBody(`"op":"replace","path":"displayName","value":"Veil"`))
+		w.as(other, http.StatusOK, http.MethodGet, me(""), "")
+	})
+}
+
 // The ages and names are settings.
 func TestStepUpSettings(t *testing.T) {
 	t.Parallel()
