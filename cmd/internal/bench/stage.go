@@ -46,7 +46,7 @@ type place struct {
 
 // env is the settings of a place. The rate limit and the brake would measure
 // themselves: they are set out of reach, by configuration only.
-func (p place) env(more ...string) []string {
+func (p place) env() []string {
 	env := []string{
 		"SALLYPORT_DATA=" + p.folder,
 		"SALLYPORT_SCIM_RATE=1000000000", "SALLYPORT_SCIM_BURST=1000000000", "SALLYPORT_SCIM_BRAKE_PERCENT=100",
@@ -54,7 +54,7 @@ func (p place) env(more ...string) []string {
 	if p.key != "" {
 		env = append(env, "SALLYPORT_DATABASE_URL="+p.database, "SALLYPORT_MASTER_KEY="+p.key)
 	}
-	return append(env, more...)
+	return env
 }
 
 // place makes a new empty directory.
@@ -111,7 +111,7 @@ func (i imported) rate() float64 {
 // fill imports users [from, to), and the groups with the first of them.
 func (st *stage) fill(ctx context.Context, p place, d data, from, to int) (imported, error) {
 	path := filepath.Join(st.folder, "import.ndjson")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // in a folder of its own
 	if err != nil {
 		return imported{}, err
 	}
@@ -122,7 +122,9 @@ func (st *stage) fill(ctx context.Context, p place, d data, from, to int) (impor
 	if err != nil {
 		return imported{}, err
 	}
-	var sum struct{ Created int }
+	var sum struct {
+		Created int `json:"created"`
+	}
 	if err := json.Unmarshal([]byte(j.out), &sum); err != nil || sum.Created != to-from {
 		return imported{}, fmt.Errorf("import made %d of %d users (%w)", sum.Created, to-from, err)
 	}
@@ -130,7 +132,7 @@ func (st *stage) fill(ctx context.Context, p place, d data, from, to int) (impor
 		return imported{to - from, j}, os.Remove(path)
 	}
 	// The groups are no part of what is timed.
-	if f, err = os.OpenFile(path, os.O_TRUNC|os.O_WRONLY, 0o600); err != nil {
+	if f, err = os.OpenFile(path, os.O_TRUNC|os.O_WRONLY, 0o600); err != nil { //nolint:gosec // in a folder of its own
 		return imported{}, err
 	}
 	if err := errors.Join(d.write(f, 0, 0, true), f.Close()); err != nil {

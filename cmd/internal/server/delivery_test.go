@@ -37,9 +37,11 @@ func TestDevelopmentInbox(t *testing.T) {
 		got := other.Do(t, "GET", "/dev/inbox.json", "", "")
 		var inbox struct {
 			Recipients []struct {
-				To       string
-				Messages []struct{ Code string }
-			}
+				To       string `json:"to"`
+				Messages []struct {
+					Code string `json:"code"`
+				} `json:"messages"`
+			} `json:"recipients"`
 		}
 		if err := json.Unmarshal([]byte(got.Body), &inbox); err != nil || got.Status != 200 {
 			t.Fatalf("/dev/inbox.json = %d %s", got.Status, got.Body)
