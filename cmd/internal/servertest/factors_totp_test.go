@@ -71,13 +71,12 @@ func (g generator) at(now time.Time) string {
 	return fmt.Sprintf("%0*d", g.digits, n%mod)
 }
 
-// enrol registers an authenticator app and returns it.
-func (w *world) enrol() generator {
+// enrol registers an authenticator app.
+func (w *world) enrol() {
 	w.t.Helper()
 	r := w.must(http.StatusCreated, "POST", w.path("totp"), "")
 	g := scan(w.t, str(w.t, r.Body, "otpAuthUri"))
 	w.must(http.StatusOK, "PUT", w.path("totp"), with(w.t, r.Body, "verifyTotp", g.at(w.clock.Now())))
-	return g
 }
 
 // TestTOTPAliasSameHandler is case 6, totp_alias_same_handler.
