@@ -38,8 +38,9 @@ func (c BrakeConfig) withDefaults() BrakeConfig {
 // share of the users: the accident of a changed sync rule, or a stolen token.
 // Removals are counted per token in rows that all nodes share. The share is
 // taken of the largest number of users that this node has seen during the
-// window, so that deletions do not shrink their own measure. Safe for
-// concurrent use.
+// window, so that deletions do not shrink their own measure: of the users in
+// the domain of the token when these are many enough to be measured, else of
+// all. Safe for concurrent use.
 type Brake struct {
 	cfg       BrakeConfig
 	removals  RemovalStore
@@ -48,7 +49,7 @@ type Brake struct {
 	now       func() time.Time
 
 	mu    sync.Mutex
-	peaks []peak
+	peaks map[string][]peak // by domain; "" is the whole directory
 }
 
 // peak is the largest number of users seen since at, until the next one began.
@@ -68,6 +69,7 @@ func NewBrake(cfg BrakeConfig, removals RemovalStore, resources ResourceStore, r
 		resources: resources,
 		user:      registry.ByName("User"),
 		now:       now,
+		peaks:     make(map[string][]peak),
 	}
 }
 
@@ -104,35 +106,68 @@ func (b *Brake) Check(ctx context.Context, caller Caller, n int) error {
 	if now.Before(caller.RemovalsAllowedUntil) {
 		return nil
 	}
-	current, err := b.resources.Count(ctx, b.user)
+	users, err := b.population(ctx, caller.Domain, now)
 	if err != nil {
 		return fmt.Errorf("count users: %w", err)
 	}
-	users := b.largest(current, now)
 	if users < b.cfg.Population || float64(removed) <= b.cfg.Share*float64(users) {
 		return nil
 	}
 	return b.refuse(caller, removed, users)
 }
 
+// population is the number of users that the removals of a token are a share
+// of.
+func (b *Brake) population(ctx context.Context, domain string, now time.Time) (int64, error) {
+	if domain != "" {
+		users, err := b.inDomain(ctx, domain, now)
+		if err != nil || users >= b.cfg.Population {
+			return users, err
+		}
+	}
+	current, err := b.resources.Count(ctx, b.user)
+	if err != nil {
+		return 0, err
+	}
+	return b.largest("", current, now), nil
+}
+
+// inDomain is the largest number of users of a domain. Counting them reads the
+// domain, so it is done once in a part of the window.
+func (b *Brake) inDomain(ctx context.Context, domain string, now time.Time) (int64, error) {
+	b.mu.Lock()
+	known := b.peaks[domain]
+	fresh := len(known) > 0 && now.Sub(known[len(known)-1].at) < b.cfg.Window/peakSlices
+	b.mu.Unlock()
+	if fresh {
+		return b.largest(domain, 0, now), nil
+	}
+	page, err := b.resources.Query(ctx, Query{Sources: []Source{{Type: b.user}}, Domain: domain, Total: true})
+	if err != nil {
+		return 0, err
+	}
+	return b.largest(domain, page.Total, now), nil
+}
+
 // largest notes the number of users now and returns the largest of the window.
-func (b *Brake) largest(users int64, now time.Time) int64 {
+func (b *Brake) largest(domain string, users int64, now time.Time) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	keep := b.peaks[:0]
-	for _, p := range b.peaks {
+	peaks := b.peaks[domain]
+	keep := peaks[:0]
+	for _, p := range peaks {
 		if now.Sub(p.at) < b.cfg.Window {
 			keep = append(keep, p)
 		}
 	}
-	b.peaks = keep
-	if n := len(b.peaks); n > 0 && now.Sub(b.peaks[n-1].at) < b.cfg.Window/peakSlices {
-		b.peaks[n-1].users = max(b.peaks[n-1].users, users)
+	if n := len(keep); n > 0 && now.Sub(keep[n-1].at) < b.cfg.Window/peakSlices {
+		keep[n-1].users = max(keep[n-1].users, users)
 	} else {
-		b.peaks = append(b.peaks, peak{at: now, users: users})
+		keep = append(keep, peak{at: now, users: users})
 	}
+	b.peaks[domain] = keep
 	most := users
-	for _, p := range b.peaks {
+	for _, p := range keep {
 		most = max(most, p.users)
 	}
 	return most

@@ -121,6 +121,36 @@ func TestBrakeSparesSmallDirectories(t *testing.T) {
 	}
 }
 
+// Row 112: a token with a domain sees that domain only, and must not empty it
+// because the directory around it is large; a domain too small to be measured
+// counts as a part of the directory.
+func TestBrakeMeasuresTheDomain(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ inside, outside, want int }{
+		"large domain in a large directory":  {60, 240, 12},
+		"small domain in a large directory":  {40, 60, 20},
+		"small domain in a larger directory": {40, 200, 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, options{brake: scim.BrakeConfig{Population: 50}})
+			directoryOf(t, s, tt.outside)
+			sync := s.as(scim.NewToken{Name: "sync", Domain: "north"})
+			ids := make([]string, tt.inside)
+			for i := range ids {
+				ids[i] = sync.user(fmt.Sprintf("north-%04d", i)).id()
+			}
+			gone, res := removeSome(t, sync, ids)
+			if gone != tt.want {
+				t.Errorf("%d of %d users went, want %d", gone, tt.inside, tt.want)
+			}
+			if tt.want < tt.inside && (res == nil || res.Status != http.StatusTooManyRequests) {
+				t.Errorf("the refusal is %v, want 429", res)
+			}
+		})
+	}
+}
+
 func TestBrakeOff(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, options{brake: scim.BrakeConfig{Population: 10, Off: true}})
