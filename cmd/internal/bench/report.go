@@ -59,6 +59,20 @@ func (r *Report) Failed() []Result {
 }
 
 func (st *stage) report() *Report {
+	r := st.reportOf(ratioRows())
+	if st.wants(rowHalfLoad) {
+		r.Results = append(r.Results, st.halfLoad())
+	}
+	for _, x := range append(st.importResults(), st.otherResults()...) {
+		if st.wants(x.Key) {
+			r.Results = append(r.Results, st.judged(x))
+		}
+	}
+	return r
+}
+
+// reportOf is the report about ratios.
+func (st *stage) reportOf(rows []row) *Report {
 	r := &Report{Users: st.Users, Rounds: st.Rounds, Database: "sqlite", Cores: cores()}
 	if st.Database != "" {
 		r.Database = "postgres"
@@ -67,17 +81,9 @@ func (st *stage) report() *Report {
 		r.Fsyncs = median(st.fsyncs)
 		r.FsyncSpread = slices.Max(st.fsyncs) / max(1, slices.Min(st.fsyncs))
 	}
-	for _, row := range ratioRows() {
+	for _, row := range rows {
 		if st.wants(row.key) {
 			r.Results = append(r.Results, st.ratio(row))
-		}
-	}
-	if st.wants(rowHalfLoad) {
-		r.Results = append(r.Results, st.halfLoad())
-	}
-	for _, x := range append(st.importResults(), st.otherResults()...) {
-		if st.wants(x.Key) {
-			r.Results = append(r.Results, st.judged(x))
 		}
 	}
 	return r
@@ -199,8 +205,8 @@ const plainBinary = 17.4e6 / (1 << 20)
 
 func (st *stage) otherResults() []Result {
 	s := st.single
-	ready := medianOf(s.ready, func(d time.Duration) float64 { return micros(d) })
-	hello := medianOf(s.hello, func(d time.Duration) float64 { return micros(d) })
+	ready := medianOf(s.ready, micros)
+	hello := medianOf(s.hello, micros)
 	return []Result{
 		{Key: rowParse, Operation: "parse a simple filter", CPU: micros(s.parse), Value: micros(s.parse), Unit: "µs", Demand: 3, AtMost: true},
 		{Key: rowParse, Operation: "parse a simple filter: allocations", Value: s.parseAllocs, Unit: "allocs", Demand: 20, AtMost: true},

@@ -18,7 +18,10 @@ type target struct {
 	at     func(*stage) *service
 	conns  int // 0 is defaultConns
 	status int
-	// next builds the next request of a connection.
+	// before makes what the requests of a slice need; its time is not counted.
+	before func(ctx context.Context, length time.Duration) error
+	// next builds the next request of a connection. After nil, with the reason
+	// in failed, there is none.
 	next func(s *stage, w *worker) []byte
 	// pairs are requests of which every second undoes the first: a connection
 	// stops only after an even number.
@@ -83,6 +86,11 @@ func (s *slice) quantile(q float64) time.Duration {
 // run gives a target its slice. pace is the number of requests a second, 0
 // for as many as go.
 func (st *stage) run(ctx context.Context, t *target, length time.Duration, pace float64) (*slice, error) {
+	if t.before != nil {
+		if err := t.before(ctx, length); err != nil {
+			return nil, fmt.Errorf("prepare %s: %w", t.name, err)
+		}
+	}
 	workers, err := st.workers(ctx, t)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.name, err)
@@ -175,6 +183,9 @@ func (w *worker) work(st *stage, t *target, recording, stopping *atomic.Bool, ev
 			due = due.Add(every)
 		}
 		request := t.next(st, w)
+		if request == nil {
+			return
+		}
 		counted := recording.Load()
 		began := time.Now()
 		status, err := w.conn.do(request, nil)
