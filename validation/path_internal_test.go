@@ -27,6 +27,15 @@ func decoded(tb testing.TB, text string) schema.Object {
 	return o
 }
 
+// decodedOrNil is decoded, and nil for "".
+func decodedOrNil(tb testing.TB, text string) schema.Object {
+	tb.Helper()
+	if text == "" {
+		return nil
+	}
+	return decoded(tb, text)
+}
+
 const (
 	secondURN = "urn:sallyport:params:scim:schemas:extension:secondfactor:2.0:User"
 	coreURN   = "urn:ietf:params:scim:schemas:core:2.0:User"
