@@ -68,6 +68,9 @@ func (c *auditCmd) filter(now time.Time) (audit.Filter, error) {
 	if f.Since, err = moment("--since", c.Since, now); err != nil {
 		return f, err
 	}
+	if c.Until != "" && c.Follow {
+		return f, &usageError{"--follow shows what is still to come: leave --until out"}
+	}
 	f.Until, err = moment("--until", c.Until, now)
 	return f, err
 }
