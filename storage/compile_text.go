@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -17,6 +18,10 @@ type sqlText struct {
 
 	packed bool // the answer is one value of packed records
 }
+
+// WriteString adds to the statement. Unlike that of the builder it returns
+// nothing, since it cannot fail.
+func (t *sqlText) WriteString(s string) { t.Builder.WriteString(s) }
 
 // param adds an operand and returns its placeholder. Placeholders are numbered,
 // so one may stand several times and in any order, but every one must stand
@@ -48,10 +53,10 @@ func successor(p string) (string, bool) {
 	for p != "" {
 		r, size := utf8.DecodeLastRuneInString(p)
 		p = p[:len(p)-size]
-		switch {
-		case r == utf8.MaxRune:
+		switch r {
+		case utf8.MaxRune:
 			continue
-		case r == 0xD7FF:
+		case 0xD7FF:
 			return p + string(rune(0xE000)), true
 		default:
 			return p + string(r+1), true
@@ -75,9 +80,27 @@ type place struct {
 	path []string // attribute names below doc
 }
 
+// literalLimit is the greatest LIMIT that stands in the text of a statement.
+const literalLimit = 10_000
+
+// limit is the operand of LIMIT. SQLite plans a statement by the value of a
+// parameter there, and prepares it anew whenever one is bound: more work than
+// most statements are. A number stands in the text, since pages have few
+// sizes; behind a function a parameter is only that.
+func (t *sqlText) limit(n int) string {
+	switch {
+	case t.dialect != dialectSQLite:
+		return t.param(n)
+	case n <= literalLimit:
+		return strconv.Itoa(n)
+	default:
+		return "abs(" + t.param(n) + ")"
+	}
+}
+
 // child is the place of a sub-attribute.
 func (p place) child(name string) place {
-	return place{doc: p.doc, path: append(p.path[:len(p.path):len(p.path)], name)}
+	return place{doc: p.doc, path: append(slices.Clip(p.path), name)}
 }
 
 // jsonPath is the SQLite path text of the place.

@@ -18,11 +18,13 @@ const sqliteDriver = "mattn/go-sqlite3 (cgo)"
 // sqliteDialector opens the file with the C library. The settings are those of
 // the security specification, section 11; see [sqliteOptions].
 func sqliteDialector(path string, o sqliteOptions) gorm.Dialector {
+	countNoMemory()
 	v := url.Values{}
 	v.Set("_journal_mode", "WAL")
 	v.Set("_synchronous", "FULL")
 	v.Set("_busy_timeout", strconv.FormatInt(o.busy.Milliseconds(), 10))
 	v.Set("_cache_size", strconv.Itoa(-o.cacheKiB))
+	v.Set("_mutex", "no") // database/sql never uses a connection from two goroutines
 	if o.readOnly {
 		v.Set("_query_only", "1")
 	} else {

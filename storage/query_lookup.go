@@ -14,9 +14,10 @@ const (
 	lookupFrom = " FROM resources r WHERE r.type = $1 AND r."
 	lookupTail = " = $2 AND ($3 = '' OR r.domain = $3)"
 
-	lookupID       = "id" + lookupTail + " LIMIT $4"
-	lookupName     = "name_key" + lookupTail + " LIMIT $4"
-	lookupExternal = "external_id" + lookupTail + " ORDER BY r.id || '' LIMIT $4"
+	lookupID   = "id" + lookupTail // at most one, as by name
+	lookupName = "name_key" + lookupTail
+	// abs keeps SQLite from preparing the statement anew for each value.
+	lookupExternal = "external_id" + lookupTail + " ORDER BY r.id || '' LIMIT abs($4)"
 
 	selectUser  = "SELECT " + userColumns + lookupFrom
 	selectOther = "SELECT " + otherColumns + lookupFrom
@@ -53,7 +54,10 @@ func (db *DB) lookup(ctx context.Context, q scim.Query, text, key string) (page 
 	r := run{Query: q, db: db}
 	ctx = db.pointContext(ctx)
 	page = &scim.Page{Total: -1}
-	args := []any{q.Sources[0].Type.Name, key, q.Domain, int64(q.Limit) + 1}
+	args := []any{q.Sources[0].Type.Name, key, q.Domain}
+	if text == lookupExternal {
+		args = append(args, int64(q.Limit)+1)
+	}
 	if db.dialect == dialectSQLite {
 		err = r.lookupPacked(ctx, text, args, page)
 	} else {

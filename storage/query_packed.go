@@ -2,6 +2,8 @@ package storage
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/scim/filter"
@@ -71,7 +73,7 @@ func (r *run) packedFrom(c *compiler, s planned, k sortKey, at blockStart, narro
 }
 
 func (r *run) limit(c *compiler, offset int64) string {
-	text := " LIMIT " + c.param(r.Limit+1)
+	text := " LIMIT " + c.limit(r.Limit+1)
 	if !r.keyset() && offset > 0 {
 		text += " OFFSET " + c.param(offset)
 	}
@@ -93,12 +95,9 @@ func (r *run) valuesFrom(c *compiler, s planned) string {
 	if at := r.keysetCond(c, sortKey{}); at != "" {
 		conds = append(conds, "v"+at[1:])
 	}
-	from := " FROM " + "resource_values v CROSS JOIN resources r ON r.type = v.type AND r.id = v.id"
+	from := " FROM resource_values v CROSS JOIN resources r ON r.type = v.type AND r.id = v.id"
 	rows := c.valueRows(test, indexName(test.Ref))
-	more := ""
-	for _, cond := range conds {
-		more += " AND " + cond
-	}
-	return from + rows[len("FROM resource_values v"):] + more +
+	conds = slices.Insert(conds, 0, from+rows[len("FROM resource_values v"):])
+	return strings.Join(conds, " AND ") +
 		sortKey{}.orderBy("", "v.id", r.descendingScan()) + r.limit(c, int64(r.Offset))
 }

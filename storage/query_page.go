@@ -211,7 +211,7 @@ func (r *run) flatText(c *compiler, s planned, k sortKey, at blockStart, narrow 
 		key = ", " + k.expr
 	}
 	body := " FROM resources r" + r.where(c, s, narrow, conds...) + k.orderBy(k.expr, "r.id", r.descendingScan()) +
-		" LIMIT " + c.param(r.Limit+1)
+		" LIMIT " + c.limit(r.Limit+1)
 	if r.keyset() || offset <= 0 {
 		c.WriteString("SELECT " + r.recordColumns() + key + extra + body)
 		return
@@ -246,10 +246,10 @@ func (r *run) nestedText(ctx context.Context, t *sqlText, extra string) error {
 		}
 		arms = append(arms, "SELECT * FROM (SELECT r.type, r.id"+key+" FROM resources r"+
 			r.where(c, s, narrow, r.keysetCond(c, k))+k.orderBy(k.expr, "r.id", descending)+
-			" LIMIT "+t.param(reach)+") "+t.alias("a"))
+			" LIMIT "+t.limit(reach)+") "+t.alias("a"))
 	}
 	order := merged.orderBy(merged.collated("k", t.dialect), "id", descending)
-	page := "SELECT * FROM (" + strings.Join(arms, " UNION ALL ") + ") u" + order + " LIMIT " + t.param(r.Limit+1)
+	page := "SELECT * FROM (" + strings.Join(arms, " UNION ALL ") + ") u" + order + " LIMIT " + t.limit(r.Limit+1)
 	if !r.keyset() && r.Offset > 0 {
 		page += " OFFSET " + t.param(r.Offset)
 	}
@@ -311,7 +311,7 @@ func (r *run) plan(ctx context.Context, t *sqlText, s planned) (c *compiler, nar
 	if !known {
 		probe := &sqlText{dialect: r.db.dialect}
 		ids := s.hint.ids(r.compiler(probe, s.Source))
-		probe.WriteString("SELECT count(*) FROM (" + ids + " LIMIT " + probe.param(wideRange) + ") p")
+		probe.WriteString("SELECT count(*) FROM (" + ids + " LIMIT " + probe.limit(wideRange) + ") p")
 		var n int
 		if err := r.db.reader(ctx).QueryRowContext(ctx, probe.String(), probe.args...).Scan(&n); err != nil {
 			return nil, false, r.db.sqlError(ctx, "measure range", err)
