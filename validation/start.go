@@ -262,13 +262,14 @@ func (out *sending) send(t Target) throttle.Send {
 // client, the send may not: what it did must be known.
 func (s *Service) deliver(ctx context.Context, t Target, out *sending) error {
 	ctx = context.WithoutCancel(ctx)
-	_, err := out.provider.Send(ctx, delivery.Message{
+	m := delivery.Message{
 		ID: out.claims.JTI, Channel: out.provider.Channel, To: out.value, Code: out.code, Language: out.language,
 		Purpose: delivery.Enrolment, Subject: delivery.Text(out.subject), Text: delivery.Text(out.text),
 		Validity: out.lifetime, DestHash: s.cfg.Hash.Destination(out.key()),
-	})
+	}
+	receipt, err := out.provider.Hand(ctx, m)
 	if err == nil {
-		return s.sent(ctx, t, out)
+		return s.sent(ctx, t, out, m, receipt)
 	}
 	reason, answer, keep := "provider_unavailable", notDelivered(), false
 	switch {
@@ -284,8 +285,11 @@ func (s *Service) deliver(ctx context.Context, t Target, out *sending) error {
 }
 
 // sent records a message that a provider has taken over.
-func (s *Service) sent(ctx context.Context, t Target, out *sending) error {
+func (s *Service) sent(ctx context.Context, t Target, out *sending, m delivery.Message, receipt delivery.Receipt) error {
 	return s.cfg.Tx.InTx(ctx, func(ctx context.Context) error {
+		if err := out.provider.Record(ctx, m, receipt); err != nil {
+			return err
+		}
 		if err := s.audit(ctx, t, audit.ChallengeSent, out.detail()); err != nil || out.prefix == "" || out.provider.Inbox {
 			return err
 		}

@@ -299,9 +299,23 @@ func (p *Provider) Check(to string) error {
 	return nil
 }
 
-// Send checks the destination, renders the message, hands it to the gateway
-// and records it, all within 10 seconds. It implements [Sender].
+// Send is Hand and Record. That a message which is out could not be written
+// down is a matter for the log, not for the person who waits for the code. It
+// implements [Sender].
 func (p *Provider) Send(ctx context.Context, m Message) (Receipt, error) {
+	r, err := p.Hand(ctx, m)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := p.Record(context.WithoutCancel(ctx), m, r); err != nil {
+		p.owner.cfg.Logger.WarnContext(ctx, "delivery not recorded", "provider", r.Provider, "message", r.ID, "error", err)
+	}
+	return r, nil
+}
+
+// Hand checks the destination, renders the message and hands it to the gateway,
+// all within 10 seconds. The caller then calls Record.
+func (p *Provider) Hand(ctx context.Context, m Message) (Receipt, error) {
 	if m.Channel == "" {
 		m.Channel = p.Channel
 	}
@@ -328,15 +342,15 @@ func (p *Provider) Send(ctx context.Context, m Message) (Receipt, error) {
 		return Receipt{}, err
 	}
 	r.ID, r.Provider, r.Channel, r.At = m.ID, p.Name, p.Channel, p.owner.cfg.Now()
-	p.owner.record(ctx, p, m, r)
 	return r, nil
 }
 
-// record keeps what was sent. The message is out: that it could not be written
-// down is a matter for the log, not for the person who waits for the code.
-func (p *Providers) record(ctx context.Context, pr *Provider, m Message, r Receipt) {
-	if p.cfg.Status == nil || pr.Inbox {
-		return
+// Record writes down what Hand sent, for call-backs and counts. It joins the
+// transaction of ctx, so that whoever has more to write about the message
+// commits once.
+func (p *Provider) Record(ctx context.Context, m Message, r Receipt) error {
+	if p.owner.cfg.Status == nil || p.Inbox {
+		return nil
 	}
 	rec := Record{
 		ID: r.ID, Provider: r.Provider, ProviderID: r.ProviderID, Channel: r.Channel,
@@ -345,7 +359,8 @@ func (p *Providers) record(ctx context.Context, pr *Provider, m Message, r Recei
 	if phone, err := ParsePhone(m.To); err == nil && r.Channel.Telephone() {
 		rec.Country = phone.Country
 	}
-	if err := p.cfg.Status.RecordSent(context.WithoutCancel(ctx), rec); err != nil {
-		p.cfg.Logger.WarnContext(ctx, "delivery not recorded", "provider", r.Provider, "message", r.ID, "error", err)
+	if err := p.owner.cfg.Status.RecordSent(ctx, rec); err != nil {
+		return fmt.Errorf("record delivery: %w", err)
 	}
+	return nil
 }

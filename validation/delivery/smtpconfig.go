@@ -62,7 +62,7 @@ type SMTPConfig struct {
 	Roots *x509.CertPool
 	DKIM  *DKIMConfig // nil: mail is not signed here
 	// MaxIdle bounds the connections kept open for the next mail, IdleTimeout
-	// how long; 0 means 4 and 30 seconds.
+	// how long; 0 means 32 and 30 seconds.
 	MaxIdle     int
 	IdleTimeout time.Duration
 }
@@ -149,7 +149,7 @@ func (c *SMTPConfig) checkServer() error {
 
 func (c *SMTPConfig) validate() error {
 	if c.MaxIdle <= 0 {
-		c.MaxIdle = 4
+		c.MaxIdle = 32
 	}
 	if c.IdleTimeout <= 0 {
 		c.IdleTimeout = 30 * time.Second

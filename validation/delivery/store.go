@@ -37,7 +37,7 @@ var ErrUnknownMessage = errors.New("unknown message")
 // StatusStore keeps the records of deliveries. They are shared by all nodes.
 type StatusStore interface {
 	// RecordSent adds a message. A second one with the same ID replaces
-	// nothing and is no error.
+	// nothing and is no error. It joins the transaction of ctx.
 	RecordSent(ctx context.Context, r Record) error
 	// RecordStatus changes the status of a message; ErrUnknownMessage if there
 	// is none. Call-backs arrive in any order and more than once: a final
