@@ -236,13 +236,13 @@ func (a *acceptor) unknownKey(path string) {
 
 // Cleared returns the attributes that a body names with null, [] or (if p says
 // so) "": those that the client wants unassigned rather than left alone. A
-// cleared extension is given as a container.
+// cleared extension is given as a container; an empty one names nothing.
 func (rt *ResourceType) Cleared(in Object, p Policy) []Ref {
 	a := &acceptor{rt: rt, policy: p}
 	var out []Ref
 	for key, v := range in {
 		c := get(rt.containers, key)
-		if o, ok := v.(Object); ok && c != nil && len(o) > 0 {
+		if o, ok := v.(Object); ok && c != nil {
 			for name, v := range o {
 				if f := get(c.names, name); f != nil && a.unassigned(v) {
 					out = append(out, f.ref)

@@ -375,6 +375,18 @@ func TestCleared(t *testing.T) {
 	}
 }
 
+// TestEmptyExtensionClearsNothing: a container without members names no
+// attribute, so it asks for nothing to be taken away.
+func TestEmptyExtensionClearsNothing(t *testing.T) {
+	t.Parallel()
+	u := userType(t)
+	for _, body := range []string{`{"` + second + `":{}}`, `{"` + enterprise + `":{}}`} {
+		if got := u.Cleared(decode(t, body), compat); len(got) != 0 {
+			t.Errorf("Cleared(%s) = %v, want none", body, got)
+		}
+	}
+}
+
 // TestAcceptDoesNotChangeItsInput: callers still need the body as sent.
 func TestAcceptDoesNotChangeItsInput(t *testing.T) {
 	t.Parallel()

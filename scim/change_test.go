@@ -52,6 +52,15 @@ func TestPutReplace(t *testing.T) { //nolint:tparallel // the cases send through
 			}
 		})
 	}
+	t.Run("empty_extension_names_nothing", func(t *testing.T) {
+		c := s.profile(scim.ProfileCompat)
+		id := full(c, "put-empty").id()
+		put := c.want(http.StatusOK, http.MethodPut, "/Users/"+id, map[string]any{"userName": "put-empty", sf: map[string]any{}})
+		factor, _ := put.JSON[sf].(map[string]any)
+		if factor["secondFactorEnabled"] != true || factor["secondFactorEmail"] != "sf@example.com" {
+			t.Errorf("second factor = %v, want it kept: %s", factor, put.Body)
+		}
+	})
 	t.Run("null_clears_under_ping", func(t *testing.T) {
 		c := s.profile(scim.ProfilePing)
 		id := full(c, "ping-null").id()
