@@ -112,13 +112,41 @@ func quotedString(s string) bool {
 }
 
 // Key returns the form of a destination under which limits count it: numbers
-// as they are, mailboxes in lower case throughout, so that another spelling of
-// a mailbox is no new destination. value must be normalised.
+// as they are, mailboxes in lower case throughout and quoted no more than they
+// need, so that another spelling of a mailbox is no new destination. value must
+// be normalised.
 func Key(ch Channel, value string) string {
 	if ch.Telephone() {
 		return value
 	}
-	return strings.ToLower(value)
+	value = strings.ToLower(value)
+	at := strings.LastIndexByte(value, '@')
+	if at < 0 || value[0] != '"' {
+		return value
+	}
+	return requoted(value[:at]) + value[at:]
+}
+
+// requoted writes a Quoted-string as RFC 5321 section 4.1.2 says it should be
+// sent: as a Dot-string if it can be one, else with no backslash that could be
+// left out.
+func requoted(s string) string {
+	var plain, quoted strings.Builder
+	inner := strings.TrimSuffix(s[1:], `"`)
+	for i := 0; i < len(inner); i++ {
+		if inner[i] == '\\' && i+1 < len(inner) {
+			i++
+		}
+		if inner[i] == '"' || inner[i] == '\\' {
+			quoted.WriteByte('\\')
+		}
+		plain.WriteByte(inner[i])
+		quoted.WriteByte(inner[i])
+	}
+	if text := plain.String(); text != "" && text[0] != '"' && localPart(text) {
+		return text
+	}
+	return `"` + quoted.String() + `"`
 }
 
 // Mask shows enough of a destination that its owner knows it and nobody else

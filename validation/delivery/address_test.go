@@ -91,3 +91,31 @@ func FuzzParseEmail(f *testing.F) {
 		}
 	})
 }
+
+// TestKeySpellings: RFC 5321 section 4.1.2 lets one mailbox be written in many
+// ways; the limits count it once.
+func TestKeySpellings(t *testing.T) {
+	t.Parallel()
+	const plain = "ann.lee@example.com"
+	for _, same := range []string{
+		plain, "Ann.Lee@example.com", `"ann.lee"@example.com`, `"\a\n\n\.\l\e\e"@example.com`, `"ANN\.lee"@example.com`,
+	} {
+		if got := delivery.Key(delivery.Email, same); got != plain {
+			t.Errorf("Key(%s) = %s, want %s", same, got, plain)
+		}
+	}
+	quoted := delivery.Key(delivery.Email, `"a \"b\" c"@example.com`)
+	if again := delivery.Key(delivery.Email, `"\a\ \"\b\"\ \c"@example.com`); again != quoted {
+		t.Errorf("two spellings of one quoted mailbox have the keys %s and %s", quoted, again)
+	}
+	distinct := map[string]bool{}
+	for _, other := range []string{`"a@b"@example.com`, `"a b"@example.com`, `"ab"@example.com`, `"a\"b"@example.com`, `"a\\b"@example.com`, `"a..b"@example.com`, `"\"ab\""@example.com`} {
+		distinct[delivery.Key(delivery.Email, other)] = true
+	}
+	if len(distinct) != 7 {
+		t.Errorf("seven mailboxes have %d keys", len(distinct))
+	}
+	if got := delivery.Key(delivery.SMS, "+4915112345678"); got != "+4915112345678" {
+		t.Errorf("Key of a number = %s", got)
+	}
+}
