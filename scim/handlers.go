@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -98,20 +99,7 @@ func (s *Service) request(c echo.Context, rt *schema.ResourceType, q params, cal
 }
 
 // joined is the value of a list header that may stand on several lines.
-func joined(h http.Header, name string) string {
-	values := h[name]
-	switch len(values) {
-	case 0:
-		return ""
-	case 1:
-		return values[0]
-	}
-	all := values[0]
-	for _, v := range values[1:] {
-		all += ", " + v
-	}
-	return all
-}
+func joined(h http.Header, name string) string { return strings.Join(h[name], ", ") }
 
 // decodeBody reads the body of the methods that have one.
 func (s *Service) decodeBody(c echo.Context, rt *schema.ResourceType) (schema.Object, error) {

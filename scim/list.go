@@ -313,8 +313,8 @@ func (s *Service) answer(ctx context.Context, plan *listPlan, page *Page) (*List
 		rec := &page.Records[i]
 		b = plan.views[rec.Type].appendBody(b, rec, rows[rec.Type])
 	}
-	list.Body = append(b, `]}`...)
-	*list.buffer = list.Body
+	b = append(b, `]}`...)
+	list.Body, *list.buffer = b, b
 	return list, nil
 }
 

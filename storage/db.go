@@ -57,7 +57,7 @@ var (
 	_ audit.Reader       = (*DB)(nil)
 )
 
-// ErrClosed: the database was closed.
+// ErrClosed says that the database was closed.
 var ErrClosed = errors.New("database is closed")
 
 // Open opens the database, applies the migrations that are missing and checks

@@ -354,17 +354,8 @@ func (r *run) exact(ctx context.Context) (*scim.Page, error) {
 	}
 	page := &scim.Page{Total: -1}
 	if r.Limit > 0 {
-		var at blockStart
-		if r.ranked() && version != "" {
-			ranks, err := r.db.ranksOf(ctx, version, r.sources[0].Type)
-			if err != nil {
-				return nil, err
-			}
-			at.start, at.skip = ranks.block(int64(r.Offset))
-			at.known = true
-		}
 		var err error
-		if page, _, err = r.pageAt(ctx, at, asked{}); err != nil {
+		if page, err = r.exactPage(ctx, version); err != nil {
 			return nil, err
 		}
 		if r.totalOf(page) {
@@ -389,6 +380,22 @@ func (r *run) exact(ctx context.Context) (*scim.Page, error) {
 		page.More = page.Total > int64(r.Offset)
 	}
 	return page, nil
+}
+
+// exactPage pages in the read transaction of ctx, from the block in which the
+// page begins where the blocks of that version are ranked.
+func (r *run) exactPage(ctx context.Context, version string) (*scim.Page, error) {
+	var at blockStart
+	if r.ranked() && version != "" {
+		ranks, err := r.db.ranksOf(ctx, version, r.sources[0].Type)
+		if err != nil {
+			return nil, err
+		}
+		at.start, at.skip = ranks.block(int64(r.Offset))
+		at.known = true
+	}
+	page, _, err := r.pageAt(ctx, at, asked{})
+	return page, err
 }
 
 // total is the exact number of rows of a source in the transaction of ctx.

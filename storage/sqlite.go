@@ -70,7 +70,7 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if err != nil {
 		return errors.Join(err, conn.Close(), writePool.Close())
 	}
-	db.write = startGroupWriter(db, writePool, conn, turn)
+	db.write = startGroupWriter(db, writePool, conn, turn) //nolint:contextcheck // it runs until Close
 
 	db.orm, err = db.openHandle(ctx, sqliteOptions{readOnly: true, busy: db.cfg.BusyTimeout, cacheKiB: readCacheKiB})
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 )
 
 // runMain runs the program in this process with an environment of its own.
-func runMain(t *testing.T, env map[string]string, stdin string, args ...string) (code int, stdout, stderr string) {
+func runMain(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(t.Context(), args, func(k string) string { return env[k] }, strings.NewReader(stdin), &out, &errs)
+	code = run(t.Context(), args, func(k string) string { return env[k] }, strings.NewReader(""), &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -35,7 +35,7 @@ func TestEveryCommandHasHelpWithExamples(t *testing.T) {
 			named = slices.Insert(named, 0, node.Name)
 		}
 		named = append(named, "--help")
-		code, stdout, _ := runMain(t, nil, "", named...)
+		code, stdout, _ := runMain(t, nil, named...)
 		if code != 0 || !strings.Contains(stdout, "Examples:") {
 			t.Errorf("%v = %d, without examples:\n%s", named, code, stdout)
 		}
@@ -55,7 +55,7 @@ func TestUsageFaultsAreCode2(t *testing.T) {
 		{"token", "create", "--name", "x", "--expires", "soon"},
 		{"audit", "--since", "soon"},
 	} {
-		code, stdout, stderr := runMain(t, map[string]string{"SALLYPORT_DATA": t.TempDir()}, "", args...)
+		code, stdout, stderr := runMain(t, map[string]string{"SALLYPORT_DATA": t.TempDir()}, args...)
 		if code != exitUsage || stdout != "" || !strings.HasPrefix(stderr, "sallyport: ") {
 			t.Errorf("%v = %d, %q, %q, want code 2 and one message", args, code, stdout, stderr)
 		}
@@ -65,7 +65,7 @@ func TestUsageFaultsAreCode2(t *testing.T) {
 func TestConfigurationFaultsAreListed(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"SALLYPORT_LISTEN": "x", "SALLYPORT_ISSUER": "http://public.example", "SALLYPORT_SCIM_RATE": "1"}
-	code, _, stderr := runMain(t, env, "", "serve")
+	code, _, stderr := runMain(t, env, "serve")
 	if code != exitFailed {
 		t.Errorf("code %d, want 1", code)
 	}

@@ -14,15 +14,15 @@ func misuse(err error, args []string) string {
 	if len(args) == 0 {
 		return "name a command, such as: sallyport serve\nTry: sallyport --help"
 	}
-	command := "sallyport"
+	command := []string{"sallyport"}
 	if e, ok := errors.AsType[*kong.ParseError](err); ok {
 		for _, step := range e.Context.Path {
 			if step.Command != nil {
-				command += " " + step.Command.Name
+				command = append(command, step.Command.Name)
 			}
 		}
 	}
-	return fmt.Sprintf("%s\nTry: %s --help", plainUsage(err.Error()), command)
+	return fmt.Sprintf("%s\nTry: %s --help", plainUsage(err.Error()), strings.Join(command, " "))
 }
 
 // The words of the parser for what is not there.

@@ -19,7 +19,7 @@ func TestUsageFaultsNameTheWayOut(t *testing.T) {
 		"token create --expires -5d": "Try: sallyport token create --help\n",
 		"nonsense":                   "sallyport: unexpected argument nonsense\nTry: sallyport --help\n",
 	} {
-		code, stdout, stderr := runMain(t, map[string]string{"SALLYPORT_DATA": t.TempDir()}, "", strings.Fields(line)...)
+		code, stdout, stderr := runMain(t, map[string]string{"SALLYPORT_DATA": t.TempDir()}, strings.Fields(line)...)
 		if code != exitUsage || stdout != "" || !strings.Contains(stderr, want) || strings.Contains(stderr, "EOL") {
 			t.Errorf("%q = %d, %q, %q, want code 2 and %q", line, code, stdout, stderr, want)
 		}
@@ -28,8 +28,8 @@ func TestUsageFaultsNameTheWayOut(t *testing.T) {
 
 func TestVersionFlag(t *testing.T) {
 	t.Parallel()
-	code, flag, _ := runMain(t, nil, "", "--version")
-	_, command, _ := runMain(t, nil, "", "version")
+	code, flag, _ := runMain(t, nil, "--version")
+	_, command, _ := runMain(t, nil, "version")
 	if code != exitOK || flag != command || flag == "" {
 		t.Errorf("--version = %d, %q, want what version prints: %q", code, flag, command)
 	}
