@@ -113,9 +113,26 @@ func (c *Catalog) Text(lang, key string, args map[string]string) string {
 	if len(args) == 0 {
 		return text
 	}
-	pairs := make([]string, 0, 2*len(args))
-	for name, value := range args {
-		pairs = append(pairs, "{"+name+"}", value)
+	return replaced(text, args)
+}
+
+// replaced is text with each "{name}" replaced by args[name]. It is what
+// strings.Replacer does, without building one for every text.
+func replaced(text string, args map[string]string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		name, rest, closed := strings.Cut(after, "}")
+		if value, ok := args[name]; ok && closed {
+			b.WriteString(value)
+			text = rest
+			continue
+		}
+		b.WriteByte('{')
+		text = after
 	}
-	return strings.NewReplacer(pairs...).Replace(text)
 }
