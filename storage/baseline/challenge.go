@@ -25,8 +25,8 @@ const (
 func (db *DB) Challenges(ctx context.Context) (*Challenges, error) {
 	c := &Challenges{db: db}
 	var errs [2]error
-	c.insert, errs[0] = db.write.PrepareContext(ctx, challengeSQL) //nolint:sqlclosecheck // Close closes the pools and their statements
-	c.update, errs[1] = db.write.PrepareContext(ctx, usedSQL)      //nolint:sqlclosecheck // as above
+	c.insert, errs[0] = db.write.PrepareContext(ctx, challengeSQL)
+	c.update, errs[1] = db.write.PrepareContext(ctx, usedSQL)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("prepare statements about challenges: %w", err)
 	}
@@ -57,7 +57,7 @@ func (c *Challenges) InsertUsed(ctx context.Context, row Challenge) error {
 	if err != nil {
 		return err
 	}
-	if _, err = tx.StmtContext(ctx, c.update).ExecContext(ctx, row.JTI, row.Created); err != nil { //nolint:sqlclosecheck // as above
+	if _, err = tx.StmtContext(ctx, c.update).ExecContext(ctx, row.JTI, row.Created); err != nil { //nolint:sqlclosecheck // the end of tx closes it
 		return err
 	}
 	return tx.Commit()

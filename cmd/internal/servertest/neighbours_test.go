@@ -32,7 +32,7 @@ func passwordBody(current, next string) string {
 func TestPasswordChange(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.setPassword(veilPassword)
+		w.setPassword()
 		token, other, foreign := w.own(), w.own(), w.ownOf(w.newUser("other"))
 		for _, body := range []string{"", `{}`, `{"newPassword":"` + nextOne + `"}`, `{"currentPassword":null,"newPassword":"x"}`} {
 			refused(t, w.Do(t, http.MethodPut, me("/password"), token, body), http.StatusBadRequest, "invalidValue", "currentPassword is required.")
@@ -100,7 +100,7 @@ func (w *world) passwordsStaySecret(t *testing.T) {
 func TestPasswordQuality(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.setPassword(veilPassword)
+		w.setPassword()
 		token := w.own()
 		long := strings.Repeat("x", 257)
 		for _, c := range []struct {
@@ -137,7 +137,7 @@ func TestPasswordQuality(t *testing.T) {
 func TestPasswordTarpit(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.setPassword(veilPassword)
+		w.setPassword()
 		token := w.own()
 		for range 5 {
 			r := w.Do(t, http.MethodPut, me("/password"), token, passwordBody("wrong", nextOne))
@@ -177,7 +177,7 @@ func TestPasswordOfUserWithoutOne(t *testing.T) {
 func TestPasswordGenerated(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.setPassword(veilPassword)
+		w.setPassword()
 		token := w.own()
 		made := str(t, w.as(token, http.StatusOK, http.MethodPut, me("/password"), `{"currentPassword":"`+veilPassword+`"}`).Body, "generatedPassword")
 		if len(made) < 20 || made == veilPassword {
@@ -225,7 +225,7 @@ func TestAdminSetsPasswords(t *testing.T) {
 func TestPasswordParallel(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.setPassword(veilPassword)
+		w.setPassword()
 		token := w.own()
 		const callers = 4
 		answers := make([]servertest.Reply, callers)
@@ -345,7 +345,7 @@ func TestAccount(t *testing.T) {
 		if diff := cmp.Diff(want, account()); diff != "" {
 			t.Errorf("account (-want +got):\n%s", diff)
 		}
-		w.setPassword(veilPassword)
+		w.setPassword()
 		if got := account()["passwordChangedTime"]; got != w.clock.Now().Format("2006-01-02T15:04:05.000Z") {
 			t.Errorf("passwordChangedTime %v", got)
 		}
@@ -458,7 +458,7 @@ func onlyKnown(t *testing.T, o map[string]any) {
 func TestStrictReplyMembersOfNeighbours(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.setPassword(veilPassword)
+		w.setPassword()
 		token := w.own(withFactor)
 		session := object(t, w.as(token, http.StatusOK, http.MethodGet, me("/sessions"), "").Body)["Resources"].([]any)[0].(map[string]any)["id"].(string)
 		for _, c := range [][4]string{

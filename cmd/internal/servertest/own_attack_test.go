@@ -51,7 +51,7 @@ var escalations = map[string]string{
 func TestOwnTokenCannotEscalate(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.setPassword(veilPassword)
+		w.setPassword()
 		token := w.own(withFactor)
 		before := w.must(http.StatusOK, http.MethodGet, "/scim/v2/Users/"+w.user, "").Body
 		for op, attribute := range escalations {

@@ -67,11 +67,11 @@ func (w *world) as(token string, status int, method, path, body string) serverte
 	return r
 }
 
-// setPassword gives the user a password as provisioning does.
-func (w *world) setPassword(text string) {
+// setPassword gives the user veilPassword as provisioning does.
+func (w *world) setPassword() {
 	w.t.Helper()
 	w.must(http.StatusOK, http.MethodPatch, "/scim/v2/Users/"+w.user,
-		`{"schemas":["`+patchURN+`"],"Operations":[{"op":"replace","path":"password","value":"`+text+`"}]}`)
+		`{"schemas":["`+patchURN+`"],"Operations":[{"op":"replace","path":"password","value":"`+veilPassword+`"}]}`)
 }
 
 // me is the path of the user's own record or what is below it.

@@ -42,7 +42,7 @@ func TestOwnRecord(t *testing.T) {
 func TestOwnRecordWholePut(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.setPassword(veilPassword)
+		w.setPassword()
 		w.must(http.StatusOK, http.MethodPatch, "/scim/v2/Users/"+w.user, `{"schemas":["`+patchURN+`"],"Operations":[
 			{"op":"add","path":"emails","value":[{"type":"work","value":"v@work.example","primary":true},{"type":"home","value":"v@home.example"}]},
 			{"op":"add","path":"title","value":"Dr"},{"op":"add","path":"roles","value":[{"value":"reader"}]},
@@ -140,7 +140,7 @@ func TestOwnTokenEnds(t *testing.T) {
 		gone("activated again", disabled)
 
 		changed := w.own()
-		w.setPassword(veilPassword)
+		w.setPassword()
 		gone("password set by provisioning", changed)
 
 		replaced := w.own()

@@ -75,7 +75,7 @@ func (w *world) harmless(token, record string) {
 // protect gives dr.veil a password, an address and the flag.
 func (w *world) protect() (record string) {
 	w.t.Helper()
-	w.setPassword(veilPassword)
+	w.setPassword()
 	w.enrolEmail(address)
 	w.must(http.StatusOK, http.MethodPatch, "/scim/v2/Users/"+w.user, patchBody(`"op":"replace","path":"secondFactorEnabled","value":true`))
 	return w.must(http.StatusOK, http.MethodGet, "/scim/v2/Users/"+w.user, "").Body
@@ -137,7 +137,7 @@ func TestStepUpSatisfied(t *testing.T) {
 func TestStepUpWithoutFactorAsksForALogin(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.setPassword(veilPassword)
+		w.setPassword()
 		w.must(http.StatusOK, http.MethodPatch, "/scim/v2/Users/"+w.user,
 			patchBody(`"op":"add","value":{"secondFactorEnabled":true,"secondFactorEmail":"`+address+`"}`))
 		record := w.must(http.StatusOK, http.MethodGet, "/scim/v2/Users/"+w.user, "").Body
@@ -312,7 +312,7 @@ func TestStateOtherCallerOfOwnTokens(t *testing.T) {
 func TestStateDiesWithPasswordAndActivity(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.setPassword(veilPassword)
+		w.setPassword()
 		sent := w.startEmail(address)
 		token := w.own()
 		w.as(token, http.StatusOK, http.MethodPut, me("/password"), `{"currentPassword":"`+veilPassword+`","newPassword":"another long one"}`)
