@@ -22,8 +22,9 @@ const (
 // servers measured here. It is lean because the load generator takes its time
 // from the cores that the servers run on.
 type conn struct {
-	c net.Conn
-	r *bufio.Reader
+	c    net.Conn
+	r    *bufio.Reader
+	size int // of the body of the last answer
 }
 
 func dial(ctx context.Context, address string) (*conn, error) {
@@ -53,6 +54,7 @@ func (c *conn) do(request []byte, body *bytes.Buffer) (status int, err error) {
 	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
 		return 0, fmt.Errorf("not an HTTP status: %.40q", line)
 	}
+	c.size = 0
 	length, err := c.headers()
 	if err != nil {
 		return 0, err
@@ -89,6 +91,7 @@ func (c *conn) headers() (length int, err error) {
 }
 
 func (c *conn) take(n int, body *bytes.Buffer) error {
+	c.size += n
 	if body != nil {
 		_, err := io.CopyN(body, c.r, int64(n))
 		return err

@@ -18,6 +18,9 @@ type target struct {
 	at     func(*stage) *service
 	conns  int // 0 is defaultConns
 	status int
+	// least is the least size of an answer, in bytes: a wrong question is
+	// answered faster than a right one.
+	least int
 	// before makes what the requests of a slice need; its time is not counted.
 	before func(ctx context.Context, length time.Duration) error
 	// next builds the next request of a connection. After nil, with the reason
@@ -192,6 +195,9 @@ func (w *worker) work(st *stage, t *target, recording, stopping *atomic.Bool, ev
 		took := time.Since(began)
 		if err == nil && status != t.status {
 			err = fmt.Errorf("status %d instead of %d for %.200q", status, t.status, request)
+		}
+		if err == nil && w.conn.size < t.least {
+			err = fmt.Errorf("%d bytes instead of at least %d for %.200q", w.conn.size, t.least, request)
 		}
 		if err != nil {
 			w.failed = err

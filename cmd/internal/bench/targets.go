@@ -21,6 +21,12 @@ const (
 	sGet, sName, sFirst, sIndex, sPost = "small-get", "small-username-eq", "small-page-first", "small-page-index", "small-post"
 )
 
+// Sizes of answers, in bytes.
+const (
+	oneUser = 1000
+	onePage = 100 * oneUser
+)
+
 func onServer(st *stage) *service   { return st.server }
 func onSmall(st *stage) *service    { return st.small }
 func onBaseline(st *stage) *service { return st.baseline }
@@ -28,59 +34,59 @@ func onBaseline(st *stage) *service { return st.baseline }
 // targets are all kinds of requests.
 func targets() []*target {
 	return []*target{
-		{name: tRaw, at: onBaseline, status: 200, next: func(st *stage, w *worker) []byte {
+		{name: tRaw, at: onBaseline, status: 200, least: oneUser, next: func(st *stage, w *worker) []byte {
 			return w.request("GET", string(appendID([]byte("/raw/"), w.pick(st))), "")
 		}},
-		{name: tHandPage, at: onBaseline, status: 200, next: func(st *stage, w *worker) []byte {
-			return w.request("GET", "/page/name.familyName/fam"+strconv.Itoa(w.rng.IntN(st.data.families())), "")
+		{name: tHandPage, at: onBaseline, status: 200, least: onePage, next: func(st *stage, w *worker) []byte {
+			return w.request("GET", "/page/name.familyname/fam"+strconv.Itoa(w.rng.IntN(st.data.families())), "")
 		}},
-		{name: tParse, at: onBaseline, status: 201, next: post("/parse")},
-		{name: tDirect, at: onBaseline, status: 201, conns: 1, durable: true, next: post("/direct")},
+		{name: tParse, at: onBaseline, status: 201, least: oneUser, next: post("/parse")},
+		{name: tDirect, at: onBaseline, status: 201, least: oneUser, conns: 1, durable: true, next: post("/direct")},
 
-		{name: tGet, at: onServer, status: 200, next: get("")},
-		{name: tGroups, at: onServer, status: 200, next: func(st *stage, w *worker) []byte {
+		{name: tGet, at: onServer, status: 200, least: oneUser, next: get("")},
+		{name: tGroups, at: onServer, status: 200, least: oneUser, next: func(st *stage, w *worker) []byte {
 			return w.request("GET", string(appendID([]byte(usersPath+"/"), st.data.members()+w.rng.IntN(st.data.largeMembers()))), "")
 		}},
-		{name: tProjected, at: onServer, status: 200, next: get("?attributes=userName,active,emails.value")},
+		{name: tProjected, at: onServer, status: 200, least: 200, next: get("?attributes=userName,active,emails.value")},
 		{name: tUnchanged, at: onServer, status: 304, next: unchanged},
-		{name: tName, at: onServer, status: 200, next: nameEq},
-		{name: tExternal, at: onServer, status: 200, next: func(st *stage, w *worker) []byte {
+		{name: tName, at: onServer, status: 200, least: oneUser, next: nameEq},
+		{name: tExternal, at: onServer, status: 200, least: oneUser, next: func(st *stage, w *worker) []byte {
 			return w.filter(`externalId eq "`+st.data.person(w.pick(st)).external+`"`, "")
 		}},
-		{name: tEmail, at: onServer, status: 200, next: func(st *stage, w *worker) []byte {
+		{name: tEmail, at: onServer, status: 200, least: oneUser, next: func(st *stage, w *worker) []byte {
 			return w.filter(`emails[type eq "work" and value eq "`+st.data.person(w.pick(st)).work+`"]`, "")
 		}},
-		{name: tFamily, at: onServer, status: 200, next: func(st *stage, w *worker) []byte {
+		{name: tFamily, at: onServer, status: 200, least: onePage, next: func(st *stage, w *worker) []byte {
 			return w.filter(`name.familyName eq "fam`+strconv.Itoa(w.rng.IntN(st.data.families()))+`"`, "&count=100")
 		}},
-		{name: tFirst, at: onServer, status: 200, next: firstPage},
-		{name: tMembers, at: onServer, status: 200, next: func(st *stage, w *worker) []byte {
+		{name: tFirst, at: onServer, status: 200, least: onePage, next: firstPage},
+		{name: tMembers, at: onServer, status: 200, least: onePage, next: func(st *stage, w *worker) []byte {
 			at := st.data.members() + w.rng.IntN(st.data.largeMembers()-100) + 1
 			return w.request("GET", usersPath+"?count=100&startIndex="+strconv.Itoa(at), "")
 		}},
-		{name: tCursor, at: onServer, status: 200, next: func(st *stage, w *worker) []byte {
+		{name: tCursor, at: onServer, status: 200, least: onePage, next: func(st *stage, w *worker) []byte {
 			return w.request("GET", usersPath+"?cursor="+st.deep[w.rng.IntN(len(st.deep))], "")
 		}},
-		{name: tIndex, at: onServer, status: 200, next: deepIndex},
-		{name: tPrefixTotal, at: onServer, status: 200, writes: true, next: func(_ *stage, w *worker) []byte {
+		{name: tIndex, at: onServer, status: 200, least: onePage, next: deepIndex},
+		{name: tPrefixTotal, at: onServer, status: 200, least: onePage, writes: true, next: func(_ *stage, w *worker) []byte {
 			return w.filter(`userName sw "`+prefix(w)+`"`, "&count=100")
 		}},
-		{name: tPrefix, at: onServer, status: 200, writes: true, next: func(st *stage, w *worker) []byte {
+		{name: tPrefix, at: onServer, status: 200, least: onePage, writes: true, next: func(st *stage, w *worker) []byte {
 			p := prefix(w)
 			return w.filter(`userName sw "`+p+`"`, "&cursor="+st.prefixes[p])
 		}},
 
-		{name: tPost, at: onServer, status: 201, durable: true, next: post(usersPath)},
-		{name: tPost1, at: onServer, status: 201, conns: 1, durable: true, next: post(usersPath)},
-		{name: tPatch, at: onServer, status: 200, durable: true, next: patchTitle},
+		{name: tPost, at: onServer, status: 201, least: oneUser, durable: true, next: post(usersPath)},
+		{name: tPost1, at: onServer, status: 201, least: oneUser, conns: 1, durable: true, next: post(usersPath)},
+		{name: tPatch, at: onServer, status: 200, least: oneUser, durable: true, next: patchTitle},
 		{name: tMemberSmall, at: onServer, status: 204, durable: true, pairs: true, next: member(0)},
 		{name: tMemberLarge, at: onServer, status: 204, durable: true, pairs: true, next: member(1)},
 
-		{name: sGet, at: onSmall, status: 200, next: get("")},
-		{name: sName, at: onSmall, status: 200, next: nameEq},
-		{name: sFirst, at: onSmall, status: 200, next: firstPage},
-		{name: sIndex, at: onSmall, status: 200, next: deepIndex},
-		{name: sPost, at: onSmall, status: 201, durable: true, next: post(usersPath)},
+		{name: sGet, at: onSmall, status: 200, least: oneUser, next: get("")},
+		{name: sName, at: onSmall, status: 200, least: oneUser, next: nameEq},
+		{name: sFirst, at: onSmall, status: 200, least: onePage, next: firstPage},
+		{name: sIndex, at: onSmall, status: 200, least: onePage, next: deepIndex},
+		{name: sPost, at: onSmall, status: 201, least: oneUser, durable: true, next: post(usersPath)},
 	}
 }
 
