@@ -83,6 +83,12 @@ func TestSpentPoolAndLimits(t *testing.T) {
 	if got := e.put(e.stage, w); got != nil || !errors.Is(w.failed, errSpent) {
 		t.Errorf("PUT from an empty pool = %q, %v", got, w.failed)
 	}
+	// One code a user at a time: a larger pool would not help.
+	e.pool.codes = make([]sentCode, e.Users)
+	e.pool.next.Store(int64(e.Users))
+	if got := e.put(e.stage, w); got != nil || !errors.Is(w.failed, errFew) {
+		t.Errorf("PUT with a code spent for every user = %q, %v", got, w.failed)
+	}
 	seen := map[string]bool{}
 	for range 2 * userSends {
 		request := string(e.post(e.stage, w))

@@ -48,6 +48,7 @@ const userSends = 10
 // Faults of a slice.
 var (
 	errSpent   = errors.New("the codes that were prepared are spent")
+	errFew     = errors.New("a slice takes more codes than there are users, and each has one at a time: take more --users or a shorter --slice")
 	errLimited = errors.New("every user was sent as many codes as the limits allow a day: take more --users")
 )
 
@@ -110,7 +111,9 @@ const firstEach = 2000
 func (e *enrolment) put(_ *stage, w *worker) []byte {
 	i := int(e.pool.next.Add(1)) - 1
 	if i >= len(e.pool.codes) {
-		w.failed = errSpent
+		if w.failed = errSpent; len(e.pool.codes) == e.Users {
+			w.failed = errFew
+		}
 		return nil
 	}
 	c := &e.pool.codes[i]
@@ -128,7 +131,8 @@ func (e *enrolment) prepare(ctx context.Context, length time.Duration) error {
 	if e.pool.each == 0 {
 		e.pool.each = firstEach
 	}
-	want := int(e.pool.each*(length+warmUp).Seconds()) + defaultConns
+	// A second code for a user would kill the first.
+	want := min(e.Users, int(e.pool.each*(length+warmUp).Seconds())+defaultConns)
 	e.pool.codes = make([]sentCode, want)
 	e.pool.next.Store(0)
 	workers, err := e.workers(ctx, &target{at: onServer})
