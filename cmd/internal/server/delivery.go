@@ -22,7 +22,7 @@ func (d *Directory) newDelivery() (*delivery.Providers, error) {
 		return nil, errors.Join(faults...)
 	}
 	c.Status, c.Logger, c.Now = d.db, d.logger, d.now
-	if delivery.InboxAllowed(d.issuer) {
+	if !slices.ContainsFunc(append([]string{d.issuer}, d.cfg.PublicURLs...), reachable) {
 		c.Inbox = d.db
 	}
 	p, err := delivery.New(c)
@@ -31,6 +31,10 @@ func (d *Directory) newDelivery() (*delivery.Providers, error) {
 	}
 	return p, nil
 }
+
+// reachable reports whether others than who sits at the machine can be meant to
+// use the server at this URL; then it has no development inbox.
+func reachable(base string) bool { return !delivery.InboxAllowed(base) }
 
 func deliveryConfig(c config.Delivery, issuer string) (delivery.Config, []error) {
 	out := delivery.Config{

@@ -72,7 +72,10 @@ func TestNoInbox(t *testing.T) {
 		c.Delivery.Twilio.From, c.Delivery.Twilio.BaseURL = "+15125550199", fake.URL
 	}
 	for name, s := range map[string]*servertest.Server{
-		"public issuer":                servertest.SQLite(t, func(c *config.Config) { c.Issuer = "https://id.example.org" }),
+		"public issuer": servertest.SQLite(t, func(c *config.Config) { c.Issuer = "https://id.example.org" }),
+		"public URL": servertest.SQLite(t, func(c *config.Config) {
+			c.PublicURLs = []string{"http://127.0.0.1:1", "https://id.example.org"}
+		}),
 		"providers for every channel":  servertest.SQLite(t, providers),
 		"public issuer with providers": servertest.SQLite(t, providers, func(c *config.Config) { c.Issuer = "https://id.example.org" }),
 	} {
