@@ -24,19 +24,24 @@ type Source struct {
 	Flags map[string]string
 }
 
+// places are the environment and the file that are read, "" for no file.
+func (src Source) places() (getenv func(string) string, path string) {
+	getenv, path = src.Getenv, src.File
+	if getenv == nil {
+		getenv = func(string) string { return "" }
+	}
+	if path == "" {
+		path = getenv(EnvPrefix + "CONFIG")
+	}
+	return getenv, path
+}
+
 // Load reads the settings: defaults, file, environment, flags, each over the
 // one before. It reports every fault at once, each naming its key; it does
 // not Validate.
 func Load(src Source) (Config, error) {
 	cfg := Default()
-	getenv := src.Getenv
-	if getenv == nil {
-		getenv = func(string) string { return "" }
-	}
-	path := src.File
-	if path == "" {
-		path = getenv(EnvPrefix + "CONFIG")
-	}
+	getenv, path := src.places()
 	fields := settings(&cfg)
 	var faults []error
 	if path != "" {
@@ -51,14 +56,7 @@ func Load(src Source) (Config, error) {
 // "environment NAME" or "flag". What cannot be read counts as not there.
 func Origins(src Source) map[string]string {
 	cfg := Default()
-	getenv := src.Getenv
-	if getenv == nil {
-		getenv = func(string) string { return "" }
-	}
-	path := src.File
-	if path == "" {
-		path = getenv(EnvPrefix + "CONFIG")
-	}
+	getenv, path := src.places()
 	k := koanf.New(".")
 	if path != "" && k.Load(file.Provider(path), yaml.Parser()) != nil {
 		k = koanf.New(".")
