@@ -206,12 +206,7 @@ func (s *Service) list(rt *schema.ResourceType) handler {
 		if err != nil {
 			return err
 		}
-		list, err := s.List(c.Request().Context(), caller, rt, q, s.base(c))
-		if err != nil {
-			return err
-		}
-		defer s.buffers.release(list)
-		return writeBody(c, s.profileOf(caller), http.StatusOK, list.Body)
+		return s.writeList(c, caller, rt, q)
 	}
 }
 
@@ -237,13 +232,18 @@ func (s *Service) search(rt *schema.ResourceType) handler {
 		if err != nil {
 			return err
 		}
-		list, err := s.List(c.Request().Context(), caller, rt, q, s.base(c))
-		if err != nil {
-			return err
-		}
-		defer s.buffers.release(list)
-		return writeBody(c, s.profileOf(caller), http.StatusOK, list.Body)
+		return s.writeList(c, caller, rt, q)
 	}
+}
+
+// writeList answers with the page that q asks for.
+func (s *Service) writeList(c echo.Context, caller Caller, rt *schema.ResourceType, q ListQuery) error {
+	list, err := s.List(c.Request().Context(), caller, rt, q, s.base(c))
+	if err != nil {
+		return err
+	}
+	defer s.buffers.release(list)
+	return writeBody(c, s.profileOf(caller), http.StatusOK, list.Body)
 }
 
 func typeName(rt *schema.ResourceType) string {
