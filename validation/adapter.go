@@ -171,10 +171,11 @@ func query(c echo.Context) (url.Values, error) {
 	return out, nil
 }
 
-// subject is the id of the user that the path names.
+// subject is the id of the user that the path names. An empty id is nobody's:
+// the route alone says who is meant by /Me.
 func (s *Service) subject(c echo.Context, caller scim.Caller) (string, error) {
-	if id := segment(c, "id"); id != "" {
-		return id, nil
+	if !strings.HasPrefix(c.Path(), scim.Root+"/Me/") {
+		return segment(c, "id"), nil
 	}
 	if caller.UserID == "" {
 		return "", scim.NewError(http.StatusNotImplemented, "",

@@ -564,3 +564,17 @@ func TestVersionMovesWithTheValue(t *testing.T) {
 		}
 	})
 }
+
+// TestEmptyIDIsNobody: a path without an id is not the caller's own.
+func TestEmptyIDIsNobody(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		for _, token := range []string{w.own(withFactor), w.admin} {
+			for _, rest := range []string{"totp", "sessions", "validatedEmailAddresses", "account"} {
+				if r := w.Do(t, "GET", "/scim/v2/Users//"+rest, token, ""); r.Status != http.StatusNotFound {
+					t.Errorf("GET Users//%s: %d %s", rest, r.Status, r.Body)
+				}
+			}
+		}
+	})
+}
