@@ -222,6 +222,10 @@ func (t *Token) check(now time.Time) error {
 	if t.Name == "" || utf8.RuneCountInString(t.Name) > maxTokenName || strings.IndexFunc(t.Name, unicode.IsControl) >= 0 {
 		errs = append(errs, fmt.Errorf("token name must have 1 to %d printable characters", maxTokenName))
 	}
+	// Sealed states carry it, and they have a greatest size.
+	if utf8.RuneCountInString(t.ClientID) > maxTokenName || strings.IndexFunc(t.ClientID, unicode.IsControl) >= 0 {
+		errs = append(errs, fmt.Errorf("the name of the client must have at most %d printable characters", maxTokenName))
+	}
 	known := knownScopes(t.UserID != "")
 	for _, scope := range t.Scopes {
 		if !slices.Contains(known, scope) {

@@ -83,13 +83,15 @@ func TestIssueTokenRefuses(t *testing.T) {
 		token scim.NewToken
 		want  string
 	}{
-		"no name":          {scim.NewToken{}, "name"},
-		"control in name":  {scim.NewToken{Name: "a\nb"}, "name"},
-		"long name":        {scim.NewToken{Name: strings.Repeat("x", 129)}, "name"},
-		"unknown scope":    {scim.NewToken{Name: "a", Scopes: []string{"scim:reed"}}, `"scim:reed"`},
-		"unknown profile":  {scim.NewToken{Name: "a", Profile: "entra"}, `"entra"`},
-		"unknown override": {scim.NewToken{Name: "a", Overrides: map[string]string{"x": "true"}}, `"x"`},
-		"expired":          {scim.NewToken{Name: "a", ExpiresAt: f.clock.Now()}, "expire"},
+		"no name":           {scim.NewToken{}, "name"},
+		"control in name":   {scim.NewToken{Name: "a\nb"}, "name"},
+		"long name":         {scim.NewToken{Name: strings.Repeat("x", 129)}, "name"},
+		"long client":       {scim.NewToken{Name: "a", ClientID: strings.Repeat("x", 129)}, "client"},
+		"control in client": {scim.NewToken{Name: "a", ClientID: "a\nb"}, "client"},
+		"unknown scope":     {scim.NewToken{Name: "a", Scopes: []string{"scim:reed"}}, `"scim:reed"`},
+		"unknown profile":   {scim.NewToken{Name: "a", Profile: "entra"}, `"entra"`},
+		"unknown override":  {scim.NewToken{Name: "a", Overrides: map[string]string{"x": "true"}}, `"x"`},
+		"expired":           {scim.NewToken{Name: "a", ExpiresAt: f.clock.Now()}, "expire"},
 	} {
 		if _, _, err := f.issuer.Issue(t.Context(), tt.token); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want an error that names %s", name, err, tt.want)
