@@ -38,6 +38,7 @@ func TestNewColumnUnderOpenNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer rows.Close()
 	var tables []string
 	for rows.Next() {
 		var name string
@@ -49,7 +50,6 @@ func TestNewColumnUnderOpenNode(t *testing.T) {
 	if err := rows.Err(); err != nil || len(tables) == 0 {
 		t.Fatalf("tables: %v, %v", tables, err)
 	}
-	_ = rows.Close()
 	for _, table := range tables {
 		if _, err := raw.ExecContext(ctx, `ALTER TABLE "`+table+`" ADD COLUMN next_release TEXT`); err != nil {
 			t.Fatal(err)

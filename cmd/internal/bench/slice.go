@@ -193,11 +193,8 @@ func (w *worker) work(st *stage, t *target, recording, stopping *atomic.Bool, ev
 		began := time.Now()
 		status, err := w.conn.do(request, nil)
 		took := time.Since(began)
-		if err == nil && status != t.status {
-			err = fmt.Errorf("status %d instead of %d for %.200q", status, t.status, request)
-		}
-		if err == nil && w.conn.size < t.least {
-			err = fmt.Errorf("%d bytes instead of at least %d for %.200q", w.conn.size, t.least, request)
+		if err == nil {
+			err = t.check(request, status, w.conn.size)
 		}
 		if err != nil {
 			w.failed = err
@@ -211,6 +208,17 @@ func (w *worker) work(st *stage, t *target, recording, stopping *atomic.Bool, ev
 			pause.Reset(time.Until(due))
 		}
 	}
+}
+
+// check says what is wrong with an answer of that status and size.
+func (t *target) check(request []byte, status, size int) error {
+	if status != t.status {
+		return fmt.Errorf("status %d instead of %d for %.200q", status, t.status, request)
+	}
+	if size < t.least {
+		return fmt.Errorf("%d bytes instead of at least %d for %.200q", size, t.least, request)
+	}
+	return nil
 }
 
 // counters are the processor times at one moment.
