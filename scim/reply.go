@@ -238,7 +238,9 @@ func appendTime(b []byte, t time.Time) []byte {
 	return append(b, 'Z')
 }
 
-func appendTwo(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
+func appendTwo(b []byte, n int) []byte { return append(b, digits[n/10], digits[n%10]) }
+
+const digits = "0123456789"
 
 // appendString adds a JSON string. Almost all are plain and are copied.
 func appendString(b []byte, s string) []byte {
