@@ -289,8 +289,9 @@ func TestDeadlockIsRetried(t *testing.T) {
 	if errs[0] != nil || errs[1] != nil {
 		t.Errorf("InTx = %v", errs)
 	}
-	if runs[0]+runs[1] != 3 {
-		t.Errorf("the closures ran %v times, want 3 in all", runs)
+	// A slow machine may see the retry meet the other once more.
+	if runs[0]+runs[1] < 3 {
+		t.Errorf("the closures ran %v times, want at least 3 in all", runs)
 	}
 }
 
