@@ -100,8 +100,10 @@ CREATE TABLE removals (
   PRIMARY KEY (token_id, minute)
 ) WITHOUT ROWID;
 
+-- With a rowid: in a tree of keys each of these long rows would begin a page
+-- of its own.
 CREATE TABLE audit_events (
-  id         TEXT PRIMARY KEY,
+  id         TEXT PRIMARY KEY NOT NULL,
   time       INTEGER NOT NULL,
   event      TEXT NOT NULL,
   outcome    TEXT NOT NULL,
@@ -109,7 +111,7 @@ CREATE TABLE audit_events (
   subject_id TEXT NOT NULL,
   actor_id   TEXT NOT NULL,
   body       TEXT NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX audit_events_target ON audit_events (target_id, id) WHERE target_id <> '';
 CREATE INDEX audit_events_subject ON audit_events (subject_id, id) WHERE subject_id <> '';
 CREATE INDEX audit_events_time ON audit_events (time);
