@@ -159,7 +159,7 @@ func (st *stage) imports(ctx context.Context) (err error) {
 		return err
 	}
 	// Any command makes the tables and indexes.
-	if _, err := st.do(ctx, program{[]string{"token", "list"}, target.env()}, nil); err != nil {
+	if _, err := st.do(ctx, program{[]string{"token", "create", "--name", "shell"}, target.env()}, nil); err != nil {
 		return err
 	}
 	for i, part := range [2][2]baseline.Mark{{{}, loaded}, {loaded, end}} {
