@@ -56,12 +56,12 @@ type Config struct {
 	// cores, and at least 16.
 	MaxConns int
 	// Bulk prepares SQLite's writing connection for loading much at once, in
-	// large transactions: a page cache of 128 MiB and rare checkpoints, which
+	// large transactions: a page cache of 64 MiB and rare checkpoints, which
 	// are merged into the file when the database is closed. Not for serving:
 	// single requests would have to wait for such a checkpoint.
 	Bulk bool
 	// WriteCacheKiB is the page cache of SQLite's writing connection; 0 means
-	// 8,192, or 131,072 with Bulk.
+	// 8,192, or 65,536 with Bulk.
 	WriteCacheKiB int
 	// AuditRetention is how long audit events are kept; 0 keeps them for ever,
 	// less than RestoreWindow is refused.

@@ -27,7 +27,7 @@ type sqliteOptions struct {
 const (
 	readCacheKiB  = 4096
 	writeCacheKiB = 8192
-	bulkCacheKiB  = 131072
+	bulkCacheKiB  = 65536
 )
 
 // Pages in the write-ahead log at which a commit merges it into the file.
