@@ -47,7 +47,8 @@ type Config struct {
 	// QueryTimeout bounds one list query in the database; 0 means 5 s.
 	QueryTimeout time.Duration
 	// BusyTimeout bounds the wait for another process's write or for a row
-	// lock; 0 means 5 s.
+	// lock; 0 means 5 s on SQLite and 15 s on PostgreSQL, where many writers of
+	// one group queue for its row.
 	BusyTimeout time.Duration
 	// ReadConns is the number of reading connections to SQLite; 0 means twice
 	// the cores, which measured fastest.
@@ -96,7 +97,11 @@ func (c Config) withDefaults() (Config, error) {
 		c.Now = time.Now //nolint:forbidigo // the one default of the clock
 	}
 	c.QueryTimeout = orDuration(c.QueryTimeout, 5*time.Second)
-	c.BusyTimeout = orDuration(c.BusyTimeout, 5*time.Second)
+	busy := 5 * time.Second
+	if c.URL != "" {
+		busy = 15 * time.Second
+	}
+	c.BusyTimeout = orDuration(c.BusyTimeout, busy)
 	c.ReadConns = orInt(c.ReadConns, 2*runtime.GOMAXPROCS(0))
 	c.MaxConns = orInt(c.MaxConns, max(16, 4*runtime.GOMAXPROCS(0)))
 	return c, errors.Join(faults...)
