@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -280,9 +279,15 @@ func plausibleID(id string) bool {
 	if id == "" || len(id) > 128 {
 		return false
 	}
-	return strings.IndexFunc(id, func(r rune) bool {
-		return r <= ' ' || r > '~' || strings.ContainsRune(`/\%"'<>`, r)
-	}) < 0
+	for i := range len(id) {
+		switch b := id[i]; {
+		case b <= ' ' || b > '~':
+			return false
+		case b == '/' || b == '\\' || b == '%' || b == '"' || b == '\'' || b == '<' || b == '>':
+			return false
+		}
+	}
+	return true
 }
 
 // accept turns a request body into a canonical object under the profile.
