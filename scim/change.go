@@ -66,13 +66,14 @@ func (s *Service) save(ctx context.Context, c *change) (*Record, error) {
 	if err := s.cfg.Resources.Update(ctx, c.rt, rec); err != nil {
 		return nil, err
 	}
-	if err := s.userChanged(ctx, c.caller, c.rt, rec.ID, c.before, c.after); err != nil {
-		return nil, err
-	}
+	// The password before the hook, while what the hook ends is still there.
 	if c.hash != nil {
-		if err := s.setPassword(ctx, rec, *c.hash); err != nil {
+		if err := s.setPassword(ctx, c.caller, rec, *c.hash); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.userChanged(ctx, c.caller, c.rt, rec.ID, c.before, c.after); err != nil {
+		return nil, err
 	}
 	events, err := s.changeEvents(c)
 	if err != nil {
@@ -91,14 +92,14 @@ func (s *Service) userChanged(ctx context.Context, caller Caller, rt *schema.Res
 
 // setPassword stores the hash of a password that was set from outside and ends
 // the logins that were made with the one before.
-func (s *Service) setPassword(ctx context.Context, rec *Record, hash string) error {
+func (s *Service) setPassword(ctx context.Context, caller Caller, rec *Record, hash string) error {
 	if err := s.cfg.Passwords.SetPassword(ctx, rec.ID, hash, rec.LastModified); err != nil {
 		return err
 	}
 	if s.cfg.OnPassword == nil {
 		return nil
 	}
-	return s.cfg.OnPassword(ctx, rec.ID)
+	return s.cfg.OnPassword(ctx, caller, rec.ID, rec.Previous)
 }
 
 // next is a copy with the next version. lastModified never goes back, though

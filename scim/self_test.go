@@ -116,8 +116,11 @@ func (s *server) guarded(caller scim.Caller, g scim.Guard, ended *[]string) (*cl
 	svc, err := scim.New(scim.Config{
 		Registry: s.reg, Resources: s.db, Members: s.db, Passwords: s.hasher, Audit: s.db, Removals: s.db,
 		Auth: fixedCaller{caller}, Guard: g,
-		OnPassword: func(_ context.Context, id string) error { *ended = append(*ended, id); return nil },
-		BaseURLs:   []string{testBase}, CursorKey: bytes.Repeat([]byte{7}, 32), Limits: scim.Limits{Rate: -1}, Now: s.clock.Now,
+		OnPassword: func(_ context.Context, _ scim.Caller, id string, _ schema.Object) error {
+			*ended = append(*ended, id)
+			return nil
+		},
+		BaseURLs: []string{testBase}, CursorKey: bytes.Repeat([]byte{7}, 32), Limits: scim.Limits{Rate: -1}, Now: s.clock.Now,
 	})
 	if err != nil {
 		s.t.Fatalf("make service: %v", err)

@@ -58,8 +58,9 @@ type Config struct {
 	OnDeactivate func(ctx context.Context, userID string) error
 	// OnPassword, if set, is called in the transaction of a PUT or PATCH that
 	// sets or removes the password of a user, to end the logins made with the
-	// one before. Its error rolls the change back.
-	OnPassword func(ctx context.Context, userID string) error
+	// one before. before is the user's document as it was. Its error
+	// rolls the change back.
+	OnPassword func(ctx context.Context, caller Caller, userID string, before schema.Object) error
 	// Guard, if set, may refuse changes of users.
 	Guard Guard
 	// SelfWritable are the attributes that users may write in their own record

@@ -78,6 +78,9 @@ func copyTables() []copyTable {
 			"id", "provider", "provider_id", "channel", "country", "dest_hash", "created_at", "status",
 		}},
 		{name: "inbox_messages", order: "id", columns: []string{"id", "kid", "sealed", "created_at", "expires_at"}},
+		{name: "notices", order: "id", columns: []string{
+			"id", "user_id", "kind", "kid", "sealed", "language", "created_at", "claimed_until", "attempts", "next_at",
+		}},
 		{name: "settings", order: "name", columns: []string{"name", "value"}, derived: true},
 	}
 }

@@ -23,6 +23,8 @@ const (
 	bucketsKept  = 24 * time.Hour // of failed passwords by address
 	// What providers said of a message; also whether a number is a new one.
 	deliveriesKept = 30 * 24 * time.Hour
+	// Notices that no node sends or gives up, since all have them switched off.
+	noticesKept = 2 * 24 * time.Hour
 )
 
 // sweepBatch bounds the rows that one transaction of the janitor removes, so
@@ -40,7 +42,7 @@ type Swept struct {
 	Leases     int64
 	Challenges int64 // over for more than an hour
 	Limits     int64 // counters of sends and failures whose time is over
-	Deliveries int64 // older than 30 days, and expired messages of the inbox
+	Deliveries int64 // older than 30 days, expired messages of the inbox, old notices
 	Events     int64 // audit events beyond the retention
 }
 
@@ -78,6 +80,8 @@ func sweepRules(s *Swept, now time.Time) []sweepRule {
 			(SELECT id FROM delivery_messages WHERE created_at < $1 LIMIT $2)`, ago(deliveriesKept)},
 		{&s.Deliveries, `DELETE FROM inbox_messages WHERE id IN
 			(SELECT id FROM inbox_messages WHERE expires_at <= $1 LIMIT $2)`, ago(0)},
+		{&s.Deliveries, `DELETE FROM notices WHERE id IN
+			(SELECT id FROM notices WHERE created_at < $1 LIMIT $2)`, ago(noticesKept)},
 		{&s.Removals, `DELETE FROM removals WHERE (token_id, minute) IN
 			(SELECT token_id, minute FROM removals WHERE minute < $1 LIMIT $2)`, minuteOf(now.Add(-removalsKept))},
 		{&s.Tokens, `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens

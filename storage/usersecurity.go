@@ -141,7 +141,7 @@ func valueHash(userID, path, value string) []byte {
 
 // deleteUserRows are the rows about passwords and factors that end with a user.
 // The failures stay until the janitor takes them: whoever is deleted and
-// restored has no more tries than before.
+// restored has no more tries than before. Notices stay until they are sent.
 func deleteUserRows() []string {
 	return []string{
 		deletePassword,

@@ -102,7 +102,8 @@ func (s *Service) peek(ctx context.Context, t Target, out *sending) (time.Durati
 func (s *Service) writeAddress(ctx context.Context, k *addressKind, t Target, path *Path, p proof, user *scim.User) error {
 	value := p.claims.Value
 	if path.comparable(path.Get(user.Object)) != value {
-		_, err := s.cfg.Directory.EditUser(ctx, t.Caller, user.ID, func(o schema.Object) error {
+		var err error
+		user, err = s.cfg.Directory.EditUser(ctx, t.Caller, user.ID, func(o schema.Object) error {
 			path.Set(o, value)
 			return nil
 		})
@@ -124,5 +125,8 @@ func (s *Service) writeAddress(ctx context.Context, k *addressKind, t Target, pa
 			return err
 		}
 	}
-	return s.audit(ctx, t, audit.AddressValidated, p.detail)
+	if err := s.audit(ctx, t, audit.AddressValidated, p.detail); err != nil {
+		return err
+	}
+	return s.cfg.Follower.announce(ctx, t.Caller, user.ID, user.Object, path.addedKind())
 }

@@ -3,6 +3,7 @@ package validation
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/schema"
@@ -21,6 +22,10 @@ type Follower struct {
 	// Lost, if set, is told that a factor of a user was removed or replaced: the
 	// user's other sessions end.
 	Lost func(ctx context.Context, caller scim.Caller, userID, factor string) error
+	// Notices, if set, keeps what users are told of changes, and Now is the
+	// clock for it.
+	Notices NoticeStore
+	Now     func() time.Time
 }
 
 // UserChanged is for scim.Config.OnUserChange: a value that is gone takes its
@@ -30,14 +35,31 @@ func (f *Follower) UserChanged(ctx context.Context, caller scim.Caller, userID s
 	if before == nil || after == nil {
 		return nil
 	}
+	// Whoever had proved an address before the change is told, so that neither
+	// the replaced one nor one that stays is left out.
+	var known []string
+	asked := false
 	for _, p := range f.Paths.All() {
 		old, now := p.Get(before), p.Get(after)
 		// Most changes are of something else: normalise only what differs.
 		if old == now || p.comparable(old) == p.comparable(now) {
 			continue
 		}
+		if !asked {
+			var err error
+			if known, err = f.addresses(ctx, userID, before); err != nil {
+				return fmt.Errorf("look for validated addresses: %w", err)
+			}
+			asked = true
+		}
 		if err := f.changed(ctx, caller, userID, p, old != "", now != ""); err != nil {
 			return fmt.Errorf("follow change of %s: %w", p.canonical, err)
+		}
+		if old == "" {
+			continue // announced when the new value is proved
+		}
+		if err := f.announceTo(ctx, known, caller, userID, before, p.changedKind(now != "")); err != nil {
+			return fmt.Errorf("announce change of %s: %w", p.canonical, err)
 		}
 	}
 	return nil

@@ -208,7 +208,10 @@ func (s *Service) storePassword(ctx context.Context, t Target, was, hash string,
 		if err := s.cfg.Passwords.SetMustChange(ctx, t.User.ID, !t.Own); err != nil {
 			return fmt.Errorf("store password: %w", err)
 		}
-		return s.settle(ctx, t, generated)
+		if err := s.settle(ctx, t, generated); err != nil {
+			return err
+		}
+		return s.cfg.Follower.PasswordSet(ctx, t.Caller, user.ID, user.Object)
 	})
 }
 

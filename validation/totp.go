@@ -7,6 +7,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/scim"
+	"github.com/sallyport-id/sallyport/validation/delivery"
 	"github.com/sallyport-id/sallyport/validation/state"
 	"github.com/sallyport-id/sallyport/validation/totp"
 )
@@ -150,16 +151,24 @@ func (s *Service) writeTOTP(ctx context.Context, t Target, p proof, user *scim.U
 	if err := s.cfg.Records.BumpFactorEpoch(ctx, user.ID, factorTOTP); err != nil {
 		return err
 	}
+	kind := delivery.NoticeTOTPAdded
 	if had {
-		return s.cfg.Follower.lost(ctx, t.Caller, user.ID, factorTOTP, audit.FactorReplaced, p.detail)
+		kind = delivery.NoticeTOTPReplaced
+		err = s.cfg.Follower.lost(ctx, t.Caller, user.ID, factorTOTP, audit.FactorReplaced, p.detail)
+	} else {
+		err = s.audit(ctx, t, audit.FactorEnrolled, p.detail)
 	}
-	return s.audit(ctx, t, audit.FactorEnrolled, p.detail)
+	if err != nil {
+		return err
+	}
+	return s.cfg.Follower.announce(ctx, t.Caller, user.ID, user.Object, kind)
 }
 
 // removeTOTP is DELETE. Without a secret it changes nothing.
 func (s *Service) removeTOTP(ctx context.Context, t Target, _ none) (none, error) {
 	return none{}, s.cfg.Tx.InTx(ctx, func(ctx context.Context) error {
-		if _, err := s.cfg.Directory.User(ctx, t.Caller, t.User.ID); err != nil {
+		user, err := s.cfg.Directory.User(ctx, t.Caller, t.User.ID)
+		if err != nil {
 			if errors.Is(err, scim.ErrNotFound) {
 				return notFound()
 			}
@@ -172,6 +181,10 @@ func (s *Service) removeTOTP(ctx context.Context, t Target, _ none) (none, error
 		if err := s.cfg.Follower.end(ctx, t.User.ID, state.KindTOTP, factorTOTP); err != nil {
 			return err
 		}
-		return s.cfg.Follower.lost(ctx, t.Caller, t.User.ID, factorTOTP, audit.FactorRemoved, factorDetail{Kind: factorTOTP})
+		err = s.cfg.Follower.lost(ctx, t.Caller, t.User.ID, factorTOTP, audit.FactorRemoved, factorDetail{Kind: factorTOTP})
+		if err != nil {
+			return err
+		}
+		return s.cfg.Follower.announce(ctx, t.Caller, user.ID, user.Object, delivery.NoticeTOTPRemoved)
 	})
 }

@@ -27,4 +27,8 @@ const (
 	FactorDisabled         Name = "factor.disabled"
 	// AddressValidated: the user has proved to hold the address or number.
 	AddressValidated Name = "address.validated"
+	// NoticeDropped: a user was not told of a change, since the message could
+	// not be sent for a day or its destination takes none. Detail: kind, of the
+	// notice, and masked destination.
+	NoticeDropped Name = "notice.dropped"
 )

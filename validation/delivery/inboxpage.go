@@ -97,7 +97,7 @@ type inboxItem struct {
 	To       string    `json:"to"`
 	Subject  string    `json:"subject,omitempty"`
 	Text     string    `json:"text"`
-	Code     string    `json:"code"`
+	Code     string    `json:"code,omitempty"` // none in a notice
 	Language string    `json:"language"`
 	SentAt   time.Time `json:"sentAt"`
 	Expires  time.Time `json:"expiresAt"`

@@ -56,8 +56,8 @@ type InboxMessage struct {
 	Provider  string
 	To        string
 	Subject   string // e-mail only
-	Text      string // with the code in it
-	Code      string // by itself, for scripts
+	Text      string // with the code in it, if it has one
+	Code      string // by itself, for scripts; empty in a notice
 	Language  string
 	CreatedAt time.Time
 	ExpiresAt time.Time // end of the code's life; the row goes then

@@ -21,6 +21,10 @@ type SecondFactors struct {
 	// Lifetime is that of an enrolment of an authenticator app.
 	Lifetime time.Duration `koanf:"enrolment_lifetime"`
 
+	// Notices tells users of changes of their passwords and second factors, at
+	// their validated e-mail addresses.
+	Notices bool `koanf:"notices"`
+
 	TOTP   TOTP         `koanf:"totp"`
 	StepUp StepUp       `koanf:"step_up"`
 	Limits FactorLimits `koanf:"limits"`
@@ -81,7 +85,7 @@ type FactorLimits struct {
 func defaultSecondFactors() SecondFactors {
 	return SecondFactors{
 		EmailPaths: []string{"secondFactorEmail"}, PhonePaths: []string{"secondFactorPhoneNumber"},
-		TrustedMessageTexts: true, Lifetime: maxCodeLife,
+		TrustedMessageTexts: true, Lifetime: maxCodeLife, Notices: true,
 		TOTP:   TOTP{Algorithm: "SHA1", Digits: 6, Period: 30 * time.Second, Skew: 1, SecretBytes: 20},
 		StepUp: StepUp{Age: 5 * time.Minute, LoginAge: 15 * time.Minute, ACR: "MFA", LoginACR: "Default"},
 	}

@@ -209,7 +209,7 @@ func (d *Directory) newService(ctx context.Context, issuer string, resources sci
 		Audit: d.db, History: d.db, Removals: d.db, Auth: d.auth,
 		BaseURLs: bases, Authority: scim.FrontAuthority(ranges), DefaultProfile: d.cfg.SCIM.DefaultProfile,
 		Limits: limitsOf(d.cfg.SCIM), Brake: brakeOf(d.cfg.SCIM.Brake), CursorKey: cursorKey,
-		OnUserChange: d.follower.UserChanged, OnDeactivate: d.endLogins, OnPassword: d.endLogins,
+		OnUserChange: d.follower.UserChanged, OnDeactivate: d.endLogins, OnPassword: d.passwordSet,
 		Guard: d.stepUp, SelfWritable: d.cfg.SelfService.Writable,
 		FactorPaths: d.follower.Paths.Texts(),
 		Logger:      d.logger, Now: d.now,

@@ -22,6 +22,9 @@ func (d *Directory) newFollower() error {
 		return fmt.Errorf("second_factors: %w", err)
 	}
 	d.follower = &validation.Follower{Paths: paths, Records: d.db, Challenges: d.db, Audit: d.db, Lost: d.lostFactor}
+	if d.announces() {
+		d.follower.Notices, d.follower.Now = d.db, d.now
+	}
 	d.stepUp, err = d.newStepUp()
 	return err
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/validation"
 )
@@ -21,6 +22,14 @@ func (d *Directory) newStepUp() (*validation.StepUp, error) {
 // makes it necessary.
 func (d *Directory) endLogins(ctx context.Context, userID string) error {
 	return d.follower.EndLogins(ctx, d.db, userID, d.now())
+}
+
+// passwordSet follows a password that was set or removed through SCIM.
+func (d *Directory) passwordSet(ctx context.Context, caller scim.Caller, userID string, before schema.Object) error {
+	if err := d.endLogins(ctx, userID); err != nil {
+		return err
+	}
+	return d.follower.PasswordSet(ctx, caller, userID, before)
 }
 
 // lostFactor ends the other sessions of a user who has lost or replaced a

@@ -166,6 +166,9 @@ func (s *Server) Run(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	background.Go(func() { s.dir.db.RunJanitor(work, janitorEvery) })
+	if s.dir.announces() {
+		background.Go(func() { s.dir.noticeSender().Run(work, noticesEvery) })
+	}
 	defer background.Wait()
 	defer stopWork()
 

@@ -62,7 +62,11 @@ public final class Drive {
     JsonNode page = JSON.readTree(http.target(inbox).request().get(String.class));
     for (JsonNode recipient : page.get("recipients")) {
       if (recipient.get("to").asText().equals(to)) {
-        return recipient.get("messages").get(0).get("code").asText();
+        for (JsonNode message : recipient.get("messages")) {
+          if (message.has("code")) { // a notice has none
+            return message.get("code").asText();
+          }
+        }
       }
     }
     throw new IllegalStateException("no message to " + to + " in " + page);
