@@ -59,14 +59,14 @@ func (g *mailGateway) await(t *testing.T, n int) []mail {
 
 // validated gives the user a validated address, told of it, and returns the
 // number of mails so far.
-func (w *world) validated(value string) int {
+func (w *world) validated() int {
 	w.t.Helper()
-	s := w.startEmail(value)
+	s := w.startEmail(address)
 	if r := w.put(s, s.code); r.Status != http.StatusOK {
 		w.t.Fatalf("validate: %d %s", r.Status, r.Body)
 	}
 	n := w.mail.count()
-	want := []string{value + ": An e-mail address was confirmed as a second factor of your account."}
+	want := []string{address + ": An e-mail address was confirmed as a second factor of your account."}
 	if diff := cmp.Diff(want, w.notices(n, 1)); diff != "" {
 		w.t.Fatalf("notice of a new address (-want +got):\n%s", diff)
 	}
@@ -78,7 +78,7 @@ func (w *world) validated(value string) int {
 func TestNoticeOfAuthenticatorApp(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		n := w.validated(address)
+		n := w.validated()
 		r := w.must(http.StatusCreated, "POST", w.path("totp"), "")
 		secret := str(t, r.Body, "sharedSecret")
 		w.must(http.StatusOK, "PUT", w.path("totp"), with(t, r.Body, "verifyTotp", scan(t, str(t, r.Body, "otpAuthUri")).at(w.clock.Now())))
@@ -115,7 +115,7 @@ func TestNoticeOfReplacedAddress(t *testing.T) {
 	t.Parallel()
 	const other, third = "veil@sainteanne.example", "third@sainteanne.example"
 	eachWorld(t, func(t *testing.T, w *world) {
-		n := w.validated(address)
+		n := w.validated()
 		s := w.startEmail(other)
 		n++
 		if r := w.put(s, s.code); r.Status != http.StatusOK {
@@ -162,7 +162,7 @@ func secondFactorURN(t *testing.T, w *world) string {
 func TestNoticeWaitsForTheGateway(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		n := w.validated(address)
+		n := w.validated()
 		addr := w.mail.addr
 		w.mail.stop()
 		w.must(http.StatusOK, http.MethodPut, w.path("password"), "")
@@ -184,7 +184,7 @@ func TestNoticeWaitsForTheGateway(t *testing.T) {
 func TestNoticeIsDroppedAfterADay(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		n := w.validated(address)
+		n := w.validated()
 		w.mail.stop()
 		w.must(http.StatusOK, http.MethodPut, w.path("password"), "")
 		w.clock.advance(25 * time.Hour)
@@ -205,7 +205,7 @@ func TestNoticeFromTwoNodes(t *testing.T) {
 	t.Parallel()
 	const changes = 12
 	eachWorld(t, func(t *testing.T, w *world) {
-		n := w.validated(address)
+		n := w.validated()
 		other := w.second()
 		for range changes {
 			w.must(http.StatusOK, http.MethodPut, w.path("password"), "")
@@ -232,7 +232,7 @@ func TestNoticeFromTwoNodes(t *testing.T) {
 func TestNoNoticeOfRollback(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		n := w.validated(address)
+		n := w.validated()
 		body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` +
 			`{"op":"remove","path":"` + secondFactorURN(t, w) + `:secondFactorEmail"},{"op":"replace","path":"userName","value":"taken"}]}`
 		w.newUser("taken")
