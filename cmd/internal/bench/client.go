@@ -33,8 +33,10 @@ func dial(ctx context.Context, address string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{c: c, r: bufio.NewReaderSize(c, 32<<10)}, nil
+	return newConn(c), nil
 }
+
+func newConn(c net.Conn) *conn { return &conn{c: c, r: bufio.NewReaderSize(c, 32<<10)} }
 
 func (c *conn) close() error { return c.c.Close() }
 
