@@ -49,9 +49,16 @@ func TestUsers(t *testing.T) {
 		text := d.appendUser(nil, i, "", true)
 		size += len(text)
 		var u struct {
-			ID, UserName, ExternalID string
-			Name                     struct{ FamilyName string }
-			Emails                   []struct{ Value, Type string }
+			ID         string `json:"id"`
+			UserName   string `json:"userName"`
+			ExternalID string `json:"externalId"`
+			Name       struct {
+				FamilyName string `json:"familyName"`
+			} `json:"name"`
+			Emails []struct {
+				Value string `json:"value"`
+				Type  string `json:"type"`
+			} `json:"emails"`
 		}
 		if err := json.Unmarshal(text, &u); err != nil {
 			t.Fatalf("user %d: %v", i, err)
