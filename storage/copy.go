@@ -43,7 +43,47 @@ func copyTables() []copyTable {
 			"user_id", "session_id", "client_id", "?public_client",
 		}},
 		{name: "sessions", order: "id", columns: []string{
-			"id", "user_id", "created_at", "expires_at", "ip", "user_agent", "proofs",
+			"id", "user_id", "created_at", "expires_at", "ip", "user_agent", "proofs", "secret_hash", "idle_until",
+		}},
+		{name: "proofs", order: "session_id, id", columns: []string{
+			"session_id", "id", "user_id", "credential", "txn", "factor", "amr", "second", "at",
+		}},
+		{name: "login_txns", order: "id", columns: []string{
+			"id", "purpose", "browser_hash", "client_id", "request", "languages", "login_hint", "progress",
+			"created_at", "idle_until", "expires_at", "issued_at",
+		}},
+		{name: "oauth_clients", order: "id", columns: []string{
+			"id", "doc", "secrets", "registration_hash", "disabled", "created_at", "updated_at",
+		}},
+		{name: "oauth_services", order: "name", columns: []string{"name", "audience", "secret_hash", "doc", "created_at"}},
+		{name: "oauth_scopes", order: "name", columns: []string{"name", "service"}},
+		{name: "oauth_grants", order: "id", columns: []string{
+			"id", "client_id", "user_id", "session_id", "doc", "key_thumbprint", "code_hash", "code_expires_at", "code_used_at",
+			"created_at", "expires_at", "revoked_at",
+		}},
+		{name: "oauth_refresh_tokens", order: "hash", columns: []string{
+			"hash", "grant_id", "scopes", "created_at", "expires_at", "used_at", "successor",
+		}},
+		{name: "oauth_access_tokens", order: "hash", columns: []string{
+			"hash", "grant_id", "scopes", "audience", "created_at", "expires_at",
+		}},
+		{name: "oauth_sids", order: "session_id, client_id", columns: []string{
+			"session_id", "client_id", "sid", "user_id", "created_at",
+		}},
+		{name: "consents", order: "user_id, client_id", columns: []string{"user_id", "client_id", "scopes", "updated_at"}},
+		{name: "consent_history", order: "id", columns: []string{"id", "user_id", "client_id", "scopes", "at"}},
+		{name: "oauth_pushed_requests", order: "id", columns: []string{
+			"id", "client_id", "params", "key_thumbprint", "expires_at", "used_at",
+		}},
+		{name: "oauth_devices", order: "code_hash", columns: []string{
+			"code_hash", "user_code_hash", "client_id", "doc", "state", "grant_id", "poll_every", "polled_at", "expires_at",
+		}},
+		{name: "oauth_replays", order: "kind, key", columns: []string{"kind", "key", "expires_at"}},
+		{name: "signing_keys", order: "id", columns: []string{
+			"id", "alg", "state", "kid", "sealed", "created_at", "changed_at",
+		}},
+		{name: "oauth_logouts", order: "id", columns: []string{
+			"id", "client_id", "sid", "user_id", "created_at", "claimed_until", "attempts", "next_at",
 		}},
 		{name: "removals", order: "token_id, minute", columns: []string{"token_id", "minute", "n"}},
 		{

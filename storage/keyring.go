@@ -22,6 +22,7 @@ func sealedColumns() []sealedColumn {
 		{table: "state_keys", column: "sealed", row: "id", kid: "kid"},
 		{table: "totp_secrets", column: "sealed", row: "user_id", kid: "kid"},
 		{table: "inbox_messages", column: "sealed", row: "id", kid: "kid"},
+		{table: "signing_keys", column: "sealed", row: "id", kid: "kid"},
 		{table: "notices", column: "sealed", row: "id", kid: "kid"},
 	}
 }

@@ -13,17 +13,22 @@ import (
 )
 
 var (
-	_ session.Store           = (*DB)(nil)
 	_ validation.SessionStore = (*DB)(nil)
 	_ scim.OwnerStore         = (*DB)(nil)
 )
 
 const (
-	insertSession = `INSERT INTO sessions (id, user_id, created_at, expires_at, ip, user_agent, proofs)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`
+	insertSession = `INSERT INTO sessions (id, user_id, created_at, expires_at, ip, user_agent, secret_hash, idle_until, proofs)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '[]')`
+	insertProof = `INSERT INTO proofs (session_id, id, user_id, credential, txn, factor, amr, second, at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 
-	selectSessions = `SELECT id, user_id, created_at, expires_at, ip, user_agent, proofs FROM sessions
-		WHERE user_id = $1 AND expires_at > $2`
+	selectSessions = `SELECT id, user_id, created_at, expires_at, ip, user_agent FROM sessions
+		WHERE user_id = $1 AND expires_at > $2 AND (idle_until = 0 OR idle_until > $2)`
+	selectUserProofs = `SELECT session_id, factor, amr, second, at FROM proofs
+		WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1) ORDER BY at, id`
+	deleteUserProofs    = "DELETE FROM proofs WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1 AND id <> $2)"
+	deleteSessionProofs = "DELETE FROM proofs WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1 AND id = $2)"
 
 	selectSessionClients = `SELECT session_id, client_id, max(created_at) FROM tokens
 		WHERE user_id = $1 AND user_id <> '' AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)
@@ -41,9 +46,9 @@ const (
 	// The user's state is read beside the session although a deactivation ends
 	// the sessions too: neither may count when the other does not.
 	ownerSQLite = `SELECT count(*) FROM sessions s JOIN resources r ON r.type = 'User' AND r.id = s.user_id
-		WHERE s.id = $1 AND s.user_id = $2 AND s.expires_at > $3 AND coalesce(json_extract(r.doc, '$.active'), 1) = 1`
+		WHERE s.id = $1 AND s.user_id = $2 AND s.expires_at > $3 AND (s.idle_until = 0 OR s.idle_until > $3) AND coalesce(json_extract(r.doc, '$.active'), 1) = 1`
 	ownerPostgres = `SELECT count(*) FROM sessions s JOIN resources r ON r.type = 'User' AND r.id = s.user_id
-		WHERE s.id = $1 AND s.user_id = $2 AND s.expires_at > $3 AND coalesce(r.doc::jsonb ->> 'active', 'true') = 'true'`
+		WHERE s.id = $1 AND s.user_id = $2 AND s.expires_at > $3 AND (s.idle_until = 0 OR s.idle_until > $3) AND coalesce(r.doc::jsonb ->> 'active', 'true') = 'true'`
 )
 
 // StartSession implements [session.Store].
@@ -51,15 +56,32 @@ func (db *DB) StartSession(ctx context.Context, s session.Session) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
-	proofs, err := json.Marshal(s.Proofs)
-	if err != nil {
-		return fmt.Errorf("encode proofs: %w", err)
-	}
 	return db.inWriter(ctx, "store session", func(ctx context.Context, w querier) error {
 		_, err := w.ExecContext(ctx, insertSession, s.ID, s.UserID, micros(s.CreatedAt), micros(s.ExpiresAt),
-			s.IP, s.UserAgent, string(proofs))
-		return err
+			s.IP, s.UserAgent, s.SecretHash, micros(s.IdleUntil))
+		if err != nil {
+			return err
+		}
+		for _, p := range s.Proofs {
+			if err := db.insertProof(ctx, w, p); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+func (db *DB) insertProof(ctx context.Context, w querier, p session.Proof) error {
+	amr, err := json.Marshal(p.AMR)
+	if err != nil {
+		return fmt.Errorf("encode amr: %w", err)
+	}
+	second := 0
+	if p.Second {
+		second = 1
+	}
+	_, err = w.ExecContext(ctx, insertProof, p.Session, p.ID, p.User, p.Credential, p.Txn, string(p.Factor), string(amr), second, micros(p.At))
+	return err
 }
 
 // LiveSession implements [validation.SessionStore].
@@ -100,8 +122,8 @@ func (db *DB) LiveSessions(ctx context.Context, userID string, now time.Time) ([
 	return found, db.sqlError(ctx, "read clients of sessions", rows.Err())
 }
 
-func (db *DB) sessions(ctx context.Context, query string, args ...any) ([]validation.Session, error) {
-	rows, err := db.reader(ctx).QueryContext(db.pointContext(ctx), query, args...)
+func (db *DB) sessions(ctx context.Context, query, userID string, args ...any) ([]validation.Session, error) {
+	rows, err := db.reader(ctx).QueryContext(db.pointContext(ctx), query, append([]any{userID}, args...)...)
 	if err != nil {
 		return nil, db.sqlError(ctx, "read sessions", err)
 	}
@@ -110,43 +132,66 @@ func (db *DB) sessions(ctx context.Context, query string, args ...any) ([]valida
 	for rows.Next() {
 		var s validation.Session
 		var created, expires int64
-		var proofs string
-		if err := rows.Scan(&s.ID, &s.UserID, &created, &expires, &s.IP, &s.UserAgent, &proofs); err != nil {
+		if err := rows.Scan(&s.ID, &s.UserID, &created, &expires, &s.IP, &s.UserAgent); err != nil {
 			return nil, db.sqlError(ctx, "read sessions", err)
 		}
 		s.CreatedAt, s.ExpiresAt = fromMicros(created), fromMicros(expires)
-		var ledger []session.Proof
-		if err := json.Unmarshal([]byte(proofs), &ledger); err != nil {
-			return nil, fmt.Errorf("read proofs of session %s: %w", s.ID, err)
-		}
-		derive(&s, ledger)
 		out = append(out, s)
 	}
-	return out, db.sqlError(ctx, "read sessions", rows.Err())
+	if err := rows.Err(); err != nil || len(out) == 0 {
+		return nil, db.sqlError(ctx, "read sessions", err)
+	}
+	return out, db.derive(ctx, userID, out)
 }
 
-// derive reads the two clocks of a session off its ledger: the last proof of
+// derive reads the two clocks of sessions off their ledgers: the last proof of
 // either sort, with the methods of all proofs made at that moment.
-func derive(s *validation.Session, ledger []session.Proof) {
-	for _, p := range ledger {
-		at, methods := &s.LoginAt, &s.LoginMethods
-		if p.Second {
-			at, methods = &s.SecondFactorAt, &s.SecondFactorMethods
+func (db *DB) derive(ctx context.Context, userID string, sessions []validation.Session) error {
+	rows, err := db.reader(ctx).QueryContext(db.pointContext(ctx), selectUserProofs, userID)
+	if err != nil {
+		return db.sqlError(ctx, "read proofs", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id, factor, amr string
+		var second, micro int64
+		if err := rows.Scan(&id, &factor, &amr, &second, &micro); err != nil {
+			return db.sqlError(ctx, "read proofs", err)
 		}
-		if p.At.Before(*at) {
+		i := slices.IndexFunc(sessions, func(s validation.Session) bool { return s.ID == id })
+		if i < 0 {
 			continue
 		}
-		if p.At.After(*at) {
-			*at, *methods = p.At, nil
+		var methods []string
+		if err := json.Unmarshal([]byte(amr), &methods); err != nil {
+			return fmt.Errorf("read proofs of session %s: %w", id, err)
 		}
-		*methods = append(*methods, p.AMR...)
+		note(&sessions[i], fromMicros(micro), methods, second != 0)
 	}
+	return db.sqlError(ctx, "read proofs", rows.Err())
+}
+
+func note(s *validation.Session, proved time.Time, methods []string, second bool) {
+	at, known := &s.LoginAt, &s.LoginMethods
+	if second {
+		at, known = &s.SecondFactorAt, &s.SecondFactorMethods
+	}
+	if proved.Before(*at) {
+		return
+	}
+	if proved.After(*at) {
+		*at, *known = proved, nil
+	}
+	*known = append(*known, methods...)
 }
 
 // EndSessions implements [validation.SessionStore].
 func (db *DB) EndSessions(ctx context.Context, userID, except string, now time.Time) (n int64, err error) {
 	err = db.inWriter(ctx, "end sessions", func(ctx context.Context, w querier) error {
 		if _, err := w.ExecContext(ctx, revokeUserTokens, micros(now), userID, except); err != nil {
+			return err
+		}
+		if _, err := w.ExecContext(ctx, deleteUserProofs, userID, except); err != nil {
 			return err
 		}
 		n, err = db.execCount(ctx, w, deleteSessions, userID, except)
@@ -159,7 +204,10 @@ func (db *DB) EndSessions(ctx context.Context, userID, except string, now time.T
 func (db *DB) EndSession(ctx context.Context, userID, id string, now time.Time) (bool, error) {
 	var n int64
 	err := db.inWriter(ctx, "end session", func(ctx context.Context, w querier) error {
-		var err error
+		_, err := w.ExecContext(ctx, deleteSessionProofs, userID, id)
+		if err != nil {
+			return err
+		}
 		if n, err = db.execCount(ctx, w, deleteSession, userID, id); err != nil || n == 0 {
 			return err
 		}

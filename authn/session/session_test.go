@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/session"
 )
 
@@ -13,7 +14,7 @@ func TestCheck(t *testing.T) {
 	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	good := session.Session{
 		ID: "s", UserID: "u", CreatedAt: now, ExpiresAt: now.Add(time.Hour),
-		Proofs: []session.Proof{{Method: session.MethodCommand, At: now}},
+		Proofs: []session.Proof{{Proof: acr.Proof{ID: "p", Session: "s", User: "u", Factor: acr.Command, At: now}}},
 	}
 	if err := good.Check(); err != nil {
 		t.Fatalf("Check() = %v, want nil", err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/session"
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim"
@@ -46,9 +47,21 @@ func Sessions(t *testing.T, o *Opener) {
 func newSession(t *testing.T, o *Opener, userID string) session.Session {
 	t.Helper()
 	now := o.Clock.Now()
-	return session.Session{
+	s := session.Session{
 		ID: NewID(t), UserID: userID, CreatedAt: now, ExpiresAt: now.Add(time.Hour), IP: "192.0.2.7", UserAgent: "test/1.0",
-		Proofs: []session.Proof{{Method: "password", AMR: []string{"pwd"}, At: now}},
+	}
+	s.Proofs = []session.Proof{newProof(t, s, acr.Password, now, "pwd")}
+	return s
+}
+
+// newProof is a proof in a session; all but the password are second factors.
+func newProof(t *testing.T, s session.Session, f acr.Factor, at time.Time, amr ...string) session.Proof {
+	t.Helper()
+	return session.Proof{
+		Proof: acr.Proof{
+			ID: NewID(t), Session: s.ID, User: s.UserID, Credential: string(f), Txn: NewID(t), Factor: f, AMR: amr, At: at,
+		},
+		Second: f != acr.Password,
 	}
 }
 
@@ -97,9 +110,9 @@ func sessionClocks(t *testing.T, o *Opener, nodes []*storage.DB) {
 	first := s.CreatedAt
 	second, third := first.Add(time.Minute), first.Add(2*time.Minute)
 	s.Proofs = append(s.Proofs,
-		session.Proof{Method: "totp", AMR: []string{"otp"}, At: third, Second: true},
-		session.Proof{Method: "sms", AMR: []string{"otp", "sms"}, At: second, Second: true},
-		session.Proof{Method: "passkey", AMR: []string{"hwk"}, At: third, Second: true},
+		newProof(t, s, acr.TOTP, third, "otp"),
+		newProof(t, s, acr.SMSOTP, second, "otp", "sms"),
+		newProof(t, s, acr.Passkey, third, "hwk"),
 	)
 	startSession(t, nodes[0], s)
 	token := ownToken(t, o, nodes[0], s)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/authn/session"
 	"github.com/sallyport-id/sallyport/scim"
@@ -76,9 +77,11 @@ func (d *Directory) IssueUserToken(ctx context.Context, u UserToken) (scim.Token
 
 // startSession stores the session whose proofs the administrator vouches for.
 func (d *Directory) startSession(ctx context.Context, u UserToken, id string, now time.Time) error {
-	proofs := []session.Proof{{Method: session.MethodCommand, At: now}}
+	vouched := acr.Proof{ID: id + ".0", Session: id, User: u.UserID, Factor: acr.Command, At: now}
+	proofs := []session.Proof{{Proof: vouched}}
 	if u.SecondFactor {
-		proofs = append(proofs, session.Proof{Method: session.MethodCommand, At: now, Second: true})
+		vouched.ID = id + ".1"
+		proofs = append(proofs, session.Proof{Proof: vouched, Second: true})
 	}
 	err := d.db.StartSession(ctx, session.Session{
 		ID: id, UserID: u.UserID, CreatedAt: now, ExpiresAt: u.ExpiresAt, Proofs: proofs,

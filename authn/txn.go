@@ -1,0 +1,98 @@
+package authn
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/sallyport-id/sallyport/authn/acr"
+)
+
+// Life of a transaction (specification of the provider, section 2).
+const (
+	TxnIdle     = 10 * time.Minute
+	TxnAbsolute = 30 * time.Minute
+)
+
+// Why a transaction cannot go on. The page then says "start again at the
+// application" and never redirects.
+var (
+	// ErrTxnUnknown: there is no such transaction, or it is not of this browser.
+	ErrTxnUnknown = errors.New("login transaction is not known")
+	// ErrTxnExpired: its time is over.
+	ErrTxnExpired = errors.New("login transaction has expired")
+	// ErrTxnSpent: it has given its answer.
+	ErrTxnSpent = errors.New("login transaction was used")
+)
+
+// Txn is one request on its way through the pages. Times are UTC with
+// microseconds.
+type Txn struct {
+	ID string // UUIDv7; stands in URLs
+	// Purpose is the name of what the transaction is for; see Engine.Handle.
+	Purpose string
+	// BrowserHash is the SHA-256 of the secret in the browser cookie: a
+	// transaction belongs to one browser.
+	BrowserHash []byte
+	// Request is what the purpose must remember. It is not read here.
+	Request json.RawMessage
+	// ClientID is the application that asks, for audit and limits.
+	ClientID string
+	// Languages are those asked for, as in Accept-Language, best first.
+	Languages string
+	// LoginHint is what the login page is filled with.
+	LoginHint string
+	// Progress is how far the person has come.
+	Progress  Progress
+	CreatedAt time.Time
+	IdleUntil time.Time
+	ExpiresAt time.Time // absolute
+	IssuedAt  time.Time // zero: it has not given its answer
+}
+
+// Progress is how far a transaction has come. It is changed under a lock.
+type Progress struct {
+	// UserID is who logs in, "" until the first factor is proved or an account
+	// is chosen; SessionID is the session that takes the proofs.
+	UserID    string `json:"user_id,omitempty"`
+	SessionID string `json:"session_id,omitempty"`
+	// Chosen tells that the account was picked or proved in this transaction.
+	Chosen bool `json:"chosen,omitempty"`
+	// Factor and Credential are what the person chose to show next.
+	Factor     acr.Factor `json:"factor,omitempty"`
+	Credential string     `json:"credential,omitempty"`
+	// Sent is the code on its way, if one is.
+	Sent *Sent `json:"sent,omitempty"`
+	// NewPassword asks for a new password before anything else.
+	NewPassword bool `json:"new_password,omitempty"`
+	// Verify are names of ACRs that the person wants to reach beyond what is
+	// required, to unlock scopes.
+	Verify []string `json:"verify,omitempty"`
+}
+
+// Sent is a code on its way in a transaction.
+type Sent struct {
+	State      string     `json:"state"` // sealed; see package validation/state
+	JTI        string     `json:"jti"`
+	Factor     acr.Factor `json:"factor"`
+	Credential string     `json:"credential"`
+	Masked     string     `json:"masked"`
+	ResendAt   time.Time  `json:"resend_at"`
+	Expires    time.Time  `json:"expires"`
+}
+
+// TxnStore keeps transactions. Every method joins the transaction of ctx.
+type TxnStore interface {
+	// InsertTxn stores a new transaction.
+	InsertTxn(ctx context.Context, t Txn) error
+	// Txn returns a transaction, ended ones included, or ErrTxnUnknown.
+	Txn(ctx context.Context, id string) (Txn, error)
+	// UpdateTxn edits progress and idle limit of a live transaction under a lock;
+	// the edit may run again, so it only changes its argument. ErrTxnUnknown,
+	// ErrTxnExpired or ErrTxnSpent when it takes no change.
+	UpdateTxn(ctx context.Context, id string, now time.Time, edit func(*Txn) error) (Txn, error)
+	// SpendTxn marks the transaction as answered: nil for exactly one caller
+	// ever, else ErrTxnSpent, ErrTxnExpired or ErrTxnUnknown.
+	SpendTxn(ctx context.Context, id string, now time.Time) error
+}
