@@ -46,6 +46,45 @@ type Config struct {
 	// AdminSetsPasswords lets administrators choose the password of another
 	// user; otherwise one is generated.
 	AdminSetsPasswords bool `koanf:"admin_sets_passwords"`
+
+	Policy  Policy  `koanf:"policy"`
+	Session Session `koanf:"session"`
+	Tokens  Tokens  `koanf:"tokens"`
+
+	// ACRs are the authentication context classes that there are.
+	ACRs []ACR `koanf:"acrs"`
+	// DefaultACRs are those of a login for which nobody names any, the best
+	// first.
+	DefaultACRs []string `koanf:"default_acrs"`
+	// RequiredACR must be met by every login, ConsoleRequiredACR by those of the
+	// admin console; empty: none.
+	RequiredACR        string `koanf:"required_acr"`
+	ConsoleRequiredACR string `koanf:"console_required_acr"`
+	// UserFloor makes the first of DefaultACRs that a user can reach a floor, so
+	// that no request switches off a second factor that the user has.
+	UserFloor bool `koanf:"user_floor"`
+	// ACRUnmet is fail or downgrade, ACRUnmetError interaction_required or
+	// unmet_authentication_requirements: what a client gets when its user cannot
+	// reach what was asked for.
+	ACRUnmet      string `koanf:"acr_unmet"`
+	ACRUnmetError string `koanf:"acr_unmet_error"`
+	// PermittedACRsMode is intersect or fallback: what the ACRs that a client is
+	// permitted do to those of a request.
+	PermittedACRsMode string          `koanf:"permitted_acrs_mode"`
+	InlineEnrolment   InlineEnrolment `koanf:"inline_enrolment"`
+
+	// Services are resource servers by name, Scopes those of the provider itself.
+	Services map[string]Service `koanf:"services"`
+	Scopes   map[string]Scope   `koanf:"scopes"`
+	// Claims are changes to where claims about users come from, by claim.
+	Claims map[string]Claim `koanf:"claims"`
+
+	// PKCE is optional, or required of every client; public clients always need
+	// it (RFC 9700 section 2.1.1).
+	PKCE         string       `koanf:"pkce"`
+	Registration Registration `koanf:"registration"`
+	Backchannel  Backchannel  `koanf:"backchannel"`
+	Branding     Branding     `koanf:"branding"`
 }
 
 // TLS names the certificate files. They are read again when they change.
@@ -123,7 +162,7 @@ type Brake struct {
 
 // Default returns the settings of a server that nobody configured.
 func Default() Config {
-	return Config{
+	return defaultLogin(Config{
 		Data:            "sallyport-data",
 		Listen:          "127.0.0.1:8080",
 		ShutdownTimeout: 30 * time.Second,
@@ -158,5 +197,5 @@ func Default() Config {
 		SelfService: SelfService{Writable: []string{
 			"name", "displayName", "nickName", "preferredLanguage", "locale", "timezone",
 		}},
-	}
+	})
 }

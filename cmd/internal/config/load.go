@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/knadh/koanf/parsers/yaml"
@@ -126,11 +128,19 @@ func loadFile(path string, fields []setting) []error {
 		}
 	}
 	for _, key := range k.Keys() {
-		if !known[key] {
+		if !known[key] && !inMap(key, fields) {
 			faults = append(faults, fmt.Errorf("%s: %s is not a setting", path, key))
 		}
 	}
 	return faults
+}
+
+// inMap reports whether a key is of a setting that is a map, which has checked
+// its own keys.
+func inMap(key string, fields []setting) bool {
+	return slices.ContainsFunc(fields, func(s setting) bool {
+		return s.value.Kind() == reflect.Map && strings.HasPrefix(key, s.key+".")
+	})
 }
 
 func loadEnv(getenv func(string) string, fields []setting) []error {
@@ -177,6 +187,9 @@ func (s setting) setFromFile(path string) error {
 func appendFault(faults []error, where string, err error) []error {
 	if err == nil {
 		return faults
+	}
+	if where == "" {
+		return append(faults, err)
 	}
 	return append(faults, fmt.Errorf("%s: %w", where, err))
 }

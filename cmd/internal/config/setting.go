@@ -52,6 +52,9 @@ func (s setting) set(raw any) error {
 	if providers, ok := reflect.TypeAssert[*[]Provider](s.value.Addr()); ok {
 		return setProviders(providers, raw)
 	}
+	if isTree(s.value.Type()) {
+		return errors.Join(setTree(s.value, raw, "")...)
+	}
 	if s.value.Kind() == reflect.Slice {
 		return s.setList(raw)
 	}
@@ -68,7 +71,7 @@ func (s setting) set(raw any) error {
 		s.value.SetInt(int64(d))
 		return nil
 	case bool:
-		b, err := strconv.ParseBool(text)
+		b, err := parseBool(text)
 		if err != nil {
 			return fmt.Errorf("wants %s", s.wants())
 		}
@@ -85,6 +88,17 @@ func (s setting) set(raw any) error {
 		s.value.SetString(text)
 		return nil
 	}
+}
+
+// parseBool reads true and false, and the on and off of YAML 1.1.
+func parseBool(text string) (bool, error) {
+	switch text {
+	case "on", "yes":
+		return true, nil
+	case "off", "no":
+		return false, nil
+	}
+	return strconv.ParseBool(text)
 }
 
 func (s setting) wants() string {
