@@ -24,6 +24,10 @@ type ACR struct {
 	Distinct bool
 	// When closes the ACR unless all of them hold.
 	When []Condition
+	// Since, if not zero, counts only proofs of the transaction that were made
+	// then or later: a scope with fresh_at_consent sets it to when the consent
+	// page was first shown. It is no part of the configuration.
+	Since time.Time
 }
 
 // Proof is a factor that was shown: one row of the ledger of a session, only
@@ -95,12 +99,13 @@ type Context struct {
 // Decision is Issue, Prompt or Fail.
 type Decision interface{ decision() }
 
-// Issue says what was proved.
+// Issue says what was proved. Of several proofs that would do for a need, those
+// count with which the oldest proof is as new as it can be.
 type Issue struct {
 	ACR      string
 	AMR      []string  // sorted union over the proofs that count
 	AuthTime time.Time // of the oldest of them
-	Proofs   []string  // their ids
+	Proofs   []string  // their ids, oldest first; a remembered browser has none
 	// Scopes are those of Requirement.Scopes whose ACR is met.
 	Scopes []string
 }

@@ -76,8 +76,9 @@ type Config struct {
 	// Services are resource servers by name, Scopes those of the provider itself.
 	Services map[string]Service `koanf:"services"`
 	Scopes   map[string]Scope   `koanf:"scopes"`
-	// Claims are changes to where claims about users come from, by claim.
-	Claims map[string]Claim `koanf:"claims"`
+	// Claims names the attribute that a claim about users comes from, by claim;
+	// empty: the claim is never given.
+	Claims map[string]string `koanf:"claims"`
 
 	// PKCE is optional, or required of every client; public clients always need
 	// it (RFC 9700 section 2.1.1).

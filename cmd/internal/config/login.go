@@ -130,15 +130,6 @@ type Tokens struct {
 	DeviceInterval time.Duration `koanf:"device_interval"`
 }
 
-// Claim says where a claim about the user comes from.
-type Claim struct {
-	// Attribute is a SCIM attribute path; empty: the claim is never given.
-	Attribute string `koanf:"attribute"`
-	// Scope is the scope that asks for it; empty: that of the standard claim of
-	// this name, else profile.
-	Scope string `koanf:"scope"`
-}
-
 // Branding is how the pages look.
 type Branding struct {
 	// Name is shown on pages; empty: delivery.service.
@@ -156,6 +147,8 @@ type Registration struct {
 	Enabled bool `koanf:"enabled"`
 	// Open lets anybody register; otherwise an initial access token is needed.
 	Open bool `koanf:"open"`
+	// InitialAccessToken is that token, of 22 characters at least.
+	InitialAccessToken Secret `koanf:"initial_access_token"`
 }
 
 // Backchannel is how clients are told of logouts.

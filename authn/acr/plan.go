@@ -1,0 +1,196 @@
+package acr
+
+import (
+	"slices"
+	"time"
+)
+
+// judge weighs ACRs for one requirement, user and moment.
+type judge struct {
+	r      Requirement
+	x      Context
+	ledger []Proof // of the user, newest first
+	has    []Enrolment
+}
+
+func newJudge(r Requirement, ledger []Proof, has []Enrolment, x Context) *judge {
+	j := &judge{r: r, x: x, ledger: ledgerOf(ledger, x)}
+	for _, e := range has {
+		if e.Factor == Device || x.User == "" {
+			continue
+		}
+		j.has = append(j.has, e)
+	}
+	if x.Device != nil && x.User != "" && !r.wantsNew() {
+		j.has = append(j.has, Enrolment{Factor: Device, Credential: string(Device)})
+	}
+	return j
+}
+
+// want is a need that is not lifted.
+type want struct {
+	Need
+	index int // in the ACR
+}
+
+func (j *judge) wants(a ACR) []want {
+	var out []want
+	for i, n := range a.Needs {
+		if !j.r.lapses(n, j.x) {
+			out = append(out, want{n, i})
+		}
+	}
+	return out
+}
+
+// plan is how an ACR is met, or would be: an option for each of its needs.
+type plan struct {
+	acr    ACR
+	wants  []want
+	picked []option
+	enrols bool // a factor must be enrolled for it
+}
+
+// met reports whether nothing is left to ask for.
+func (p *plan) met() bool {
+	return !slices.ContainsFunc(p.picked, func(o option) bool { return o.proof == nil })
+}
+
+// proofs returns those that count, in the order of the needs.
+func (p *plan) proofs() []Proof {
+	var out []Proof
+	for _, o := range p.picked {
+		if o.proof != nil {
+			out = append(out, *o.proof)
+		}
+	}
+	return out
+}
+
+// plan returns how the user can meet an ACR with the fewest further proofs, nil
+// if that is out of reach. Out of reach is what neither the enrolments alone
+// suffice for nor the proofs alone: if a mixture did, one more proof could turn
+// an answer into a question.
+func (j *judge) plan(a ACR, mayEnrol bool) *plan {
+	wants := j.wants(a)
+	if len(wants) == 0 {
+		return nil
+	}
+	p := &plan{acr: a, wants: wants}
+	if p.picked = j.met(a, wants); p.picked != nil {
+		return p
+	}
+	enrolled := j.slots(wants, j.enrolled)
+	switch {
+	case assign(enrolled, a.Distinct, len(wants)) != nil:
+	case mayEnrol:
+		p.enrols = true
+		if assign(j.slots(wants, j.possible), a.Distinct, len(wants)) == nil {
+			return nil
+		}
+	default:
+		return nil
+	}
+	for asks := 1; asks <= len(wants) && p.picked == nil; asks++ {
+		p.picked = assign(j.slots(wants, func(w want) []option {
+			return append(j.proved(a, w), p.askable(j, w)...)
+		}), a.Distinct, asks)
+	}
+	return p
+}
+
+// askable are the options without a proof.
+func (p *plan) askable(j *judge, w want) []option {
+	if p.enrols {
+		return j.possible(w)
+	}
+	return j.enrolled(w)
+}
+
+// met returns the assignment of fresh proofs whose oldest proof is the newest
+// possible, nil if there is none.
+func (j *judge) met(a ACR, wants []want) []option {
+	slots := j.slots(wants, func(w want) []option { return j.proved(a, w) })
+	if assign(slots, a.Distinct, 0) == nil {
+		return nil
+	}
+	for _, oldest := range times(slots) {
+		recent := make([][]option, len(slots))
+		for i, options := range slots {
+			for _, o := range options {
+				if !o.at.Before(oldest) {
+					recent[i] = append(recent[i], o)
+				}
+			}
+		}
+		if picked := assign(recent, a.Distinct, 0); picked != nil {
+			return picked
+		}
+	}
+	return nil
+}
+
+// times returns when the proofs were made, newest first.
+func times(slots [][]option) []time.Time {
+	var out []time.Time
+	for _, options := range slots {
+		for _, o := range options {
+			out = append(out, o.at)
+		}
+	}
+	slices.SortFunc(out, func(a, b time.Time) int { return b.Compare(a) })
+	return slices.CompactFunc(out, time.Time.Equal)
+}
+
+func (j *judge) slots(wants []want, options func(want) []option) [][]option {
+	out := make([][]option, len(wants))
+	for i, w := range wants {
+		out[i] = options(w)
+	}
+	return out
+}
+
+// proved are the fresh proofs for a need, newest first; of those of one
+// credential with the same worth only the newest matters.
+func (j *judge) proved(a ACR, w want) []option {
+	var out []option
+	for i := range j.ledger {
+		if !j.r.fresh(j.ledger[i], w.Need, a, j.x) {
+			continue
+		}
+		o := ofProof(&j.ledger[i])
+		same := func(other option) bool {
+			return other.key == o.key && slices.Equal(other.categories, o.categories)
+		}
+		if !slices.ContainsFunc(out, same) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// enrolled are what the user could show for a need.
+func (j *judge) enrolled(w want) []option {
+	var out []option
+	for i, e := range j.has {
+		if slices.Contains(w.AnyOf, e.Factor) {
+			out = append(out, ofEnrolment(&j.has[i]))
+		}
+	}
+	return out
+}
+
+// possible are those and what the user could enrol. The factor that begins a
+// login cannot be enrolled in it.
+func (j *judge) possible(w want) []option {
+	out := j.enrolled(w)
+	if w.index == 0 {
+		return out
+	}
+	for _, f := range w.AnyOf {
+		if f.Enrolable() {
+			out = append(out, option{key: "new " + string(f), categories: ofEnrolment(&Enrolment{Factor: f}).categories})
+		}
+	}
+	return out
+}
