@@ -30,7 +30,7 @@ type OutboxStore interface {
 	// QueueCode keeps a code, due at once.
 	QueueCode(ctx context.Context, c QueuedCode) error
 	// ClaimCodes takes up to limit codes that are due at now. Until the time
-	// until, nobody else gets them. Those whose time is over are removed.
+	// until, nobody else gets them. Those whose time is over are left out.
 	ClaimCodes(ctx context.Context, now, until time.Time, limit int) ([]QueuedCode, error)
 	// RemoveCode forgets a code: it was sent, or given up.
 	RemoveCode(ctx context.Context, id string) error

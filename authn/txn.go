@@ -51,21 +51,33 @@ type Txn struct {
 	IssuedAt  time.Time // zero: it has not given its answer
 }
 
+// Ended returns why a transaction takes no change at that time, nil if it does.
+func (t Txn) Ended(now time.Time) error {
+	switch {
+	case !t.IssuedAt.IsZero():
+		return ErrTxnSpent
+	case !now.Before(t.IdleUntil) || !now.Before(t.ExpiresAt):
+		return ErrTxnExpired
+	}
+	return nil
+}
+
 // Progress is how far a transaction has come. It is changed under a lock.
 type Progress struct {
+	// Select asks which account to use even where there is only one.
+	Select bool `json:"select,omitempty"`
 	// UserID is who logs in, "" until the first factor is proved or an account
 	// is chosen; SessionID is the session that takes the proofs.
 	UserID    string `json:"user_id,omitempty"`
 	SessionID string `json:"session_id,omitempty"`
-	// Chosen tells that the account was picked or proved in this transaction.
+	// Chosen tells that the account was picked or proved in this transaction; with
+	// no SessionID, that the person wants to log in as somebody else.
 	Chosen bool `json:"chosen,omitempty"`
 	// Factor and Credential are what the person chose to show next.
 	Factor     acr.Factor `json:"factor,omitempty"`
 	Credential string     `json:"credential,omitempty"`
 	// Sent is the code on its way, if one is.
 	Sent *Sent `json:"sent,omitempty"`
-	// NewPassword asks for a new password before anything else.
-	NewPassword bool `json:"new_password,omitempty"`
 	// Verify are names of ACRs that the person wants to reach beyond what is
 	// required, to unlock scopes.
 	Verify []string `json:"verify,omitempty"`
@@ -73,7 +85,8 @@ type Progress struct {
 
 // Sent is a code on its way in a transaction.
 type Sent struct {
-	State      string     `json:"state"` // sealed; see package validation/state
+	State      string     `json:"state"`           // sealed; see package validation/state
+	First      bool       `json:"first,omitempty"` // as a first factor, of whom nobody may learn
 	JTI        string     `json:"jti"`
 	Factor     acr.Factor `json:"factor"`
 	Credential string     `json:"credential"`

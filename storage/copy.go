@@ -52,6 +52,7 @@ func copyTables() []copyTable {
 			"id", "purpose", "browser_hash", "client_id", "request", "languages", "login_hint", "progress",
 			"created_at", "idle_until", "expires_at", "issued_at",
 		}},
+		{name: "login_codes", order: "id", columns: []string{"id", "kid", "sealed", "created_at", "expires_at", "claimed_until"}},
 		{name: "oauth_clients", order: "id", columns: []string{
 			"id", "doc", "secrets", "registration_hash", "disabled", "created_at", "updated_at",
 		}},

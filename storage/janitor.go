@@ -16,7 +16,9 @@ const (
 	leasesKept   = 24 * time.Hour
 	// A challenge answers for a while after its end why it is over.
 	challengesKept = time.Hour
-	outcomesKept   = 24 * time.Hour
+	// A login answers for a while after its end that it is over.
+	loginsKept   = time.Hour
+	outcomesKept = 24 * time.Hour
 	// Failures of somebody who has not tried for so long are forgotten, but for
 	// a factor that only an administrator or a recovery reopens.
 	failuresKept = 30 * 24 * time.Hour
@@ -40,6 +42,7 @@ type Swept struct {
 	Tokens     int64 // ended more than 30 days ago
 	Sessions   int64 // whose life is over
 	Leases     int64
+	Logins     int64 // transactions of logins, queued codes, ledgers without a session
 	Challenges int64 // over for more than an hour
 	Limits     int64 // counters of sends and failures whose time is over
 	Deliveries int64 // older than 30 days, expired messages of the inbox, old notices
@@ -87,6 +90,16 @@ func sweepRules(s *Swept, now time.Time) []sweepRule {
 		{&s.Tokens, `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens
 			WHERE (revoked_at <> 0 AND revoked_at < $1) OR (expires_at <> 0 AND expires_at < $1) LIMIT $2)`, ago(tokensKept)},
 		{&s.Sessions, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 LIMIT $2)`, micros(now)},
+		{&s.Sessions, `DELETE FROM sessions WHERE id IN
+			(SELECT id FROM sessions WHERE idle_until <> 0 AND idle_until <= $1 LIMIT $2)`, micros(now)},
+		{&s.Logins, `DELETE FROM login_txns WHERE id IN
+			(SELECT id FROM login_txns WHERE expires_at < $1 LIMIT $2)`, ago(loginsKept)},
+		{&s.Logins, `DELETE FROM login_codes WHERE id IN
+			(SELECT id FROM login_codes WHERE expires_at <= $1 LIMIT $2)`, micros(now)},
+		// A session is stored before its proofs, in one transaction: a ledger
+		// without one is over.
+		{&s.Logins, `DELETE FROM proofs WHERE (session_id, id) IN (SELECT p.session_id, p.id FROM proofs p
+			WHERE p.at <= $1 AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = p.session_id) LIMIT $2)`, micros(now)},
 		{&s.Leases, `DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE until < $1 LIMIT $2)`, ago(leasesKept)},
 		{&s.Challenges, `DELETE FROM challenges WHERE jti IN
 			(SELECT jti FROM challenges WHERE expires_at < $1 LIMIT $2)`, ago(challengesKept)},
@@ -169,7 +182,7 @@ func (db *DB) RunJanitor(ctx context.Context, interval time.Duration) {
 			if swept != (Swept{}) {
 				db.log.InfoContext(ctx, "removed expired rows", "removals", swept.Removals,
 					"tokens", swept.Tokens, "sessions", swept.Sessions, "leases", swept.Leases, "challenges", swept.Challenges,
-					"limits", swept.Limits, "deliveries", swept.Deliveries, "audit_events", swept.Events)
+					"limits", swept.Limits, "logins", swept.Logins, "deliveries", swept.Deliveries, "audit_events", swept.Events)
 			}
 			if err != nil {
 				return err

@@ -24,6 +24,7 @@ func sealedColumns() []sealedColumn {
 		{table: "inbox_messages", column: "sealed", row: "id", kid: "kid"},
 		{table: "signing_keys", column: "sealed", row: "id", kid: "kid"},
 		{table: "notices", column: "sealed", row: "id", kid: "kid"},
+		{table: "login_codes", column: "sealed", row: "id", kid: "kid"},
 	}
 }
 

@@ -4,10 +4,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/validation"
 )
 
-var _ validation.PasswordStore = (*DB)(nil)
+var _ authn.PasswordStore = (*DB)(nil)
 
 const (
 	upsertPassword = `INSERT INTO passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)
@@ -21,6 +22,8 @@ const (
 
 	upsertMustChange = `INSERT INTO user_security (user_id, credential_epoch, must_change) VALUES ($1, 0, $2)
 		ON CONFLICT (user_id) DO UPDATE SET must_change = excluded.must_change`
+	//nolint:gosec // SQL, not a credential
+	replaceHash        = "UPDATE passwords SET hash = $1 WHERE user_id = $2 AND hash = $3"
 	updatePasswordTime = "UPDATE passwords SET changed_at = $1 WHERE user_id = $2"
 )
 
@@ -73,4 +76,12 @@ func (db *DB) SetPasswordTime(ctx context.Context, userID string, at time.Time) 
 		return err
 	})
 	return has, err
+}
+
+// ReplaceHash implements [authn.PasswordStore].
+func (db *DB) ReplaceHash(ctx context.Context, userID, old, hash string) error {
+	return db.inWriter(ctx, "replace hash of password", func(ctx context.Context, w querier) error {
+		_, err := w.ExecContext(ctx, replaceHash, hash, userID, old)
+		return err
+	})
 }

@@ -7,12 +7,15 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/authn/session"
 	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/validation"
 )
 
 var (
+	_ session.Store           = (*DB)(nil)
+	_ authn.Ender             = (*DB)(nil)
 	_ validation.SessionStore = (*DB)(nil)
 	_ scim.OwnerStore         = (*DB)(nil)
 )
@@ -40,6 +43,10 @@ const (
 	//nolint:gosec // SQL, not a credential
 	revokeSessionTokens = `UPDATE tokens SET revoked_at = $1, live = FALSE
 		WHERE user_id = $2 AND user_id <> '' AND session_id = $3 AND revoked_at = 0`
+	// The sessions that end, for what hangs on them.
+	othersOfUser = "SELECT id FROM sessions WHERE user_id = $2 AND id <> $3"
+	oneOfUser    = "SELECT id FROM sessions WHERE user_id = $2 AND id = $3"
+
 	deleteSessions = "DELETE FROM sessions WHERE user_id = $1 AND id <> $2"
 	deleteSession  = "DELETE FROM sessions WHERE user_id = $1 AND id = $2"
 
@@ -188,6 +195,9 @@ func note(s *validation.Session, proved time.Time, methods []string, second bool
 // EndSessions implements [validation.SessionStore].
 func (db *DB) EndSessions(ctx context.Context, userID, except string, now time.Time) (n int64, err error) {
 	err = db.inWriter(ctx, "end sessions", func(ctx context.Context, w querier) error {
+		if err := db.endSessionGrants(ctx, w, othersOfUser, now, userID, except); err != nil {
+			return err
+		}
 		if _, err := w.ExecContext(ctx, revokeUserTokens, micros(now), userID, except); err != nil {
 			return err
 		}
@@ -204,10 +214,13 @@ func (db *DB) EndSessions(ctx context.Context, userID, except string, now time.T
 func (db *DB) EndSession(ctx context.Context, userID, id string, now time.Time) (bool, error) {
 	var n int64
 	err := db.inWriter(ctx, "end session", func(ctx context.Context, w querier) error {
-		_, err := w.ExecContext(ctx, deleteSessionProofs, userID, id)
-		if err != nil {
+		if err := db.endSessionGrants(ctx, w, oneOfUser, now, userID, id); err != nil {
 			return err
 		}
+		if _, err := w.ExecContext(ctx, deleteSessionProofs, userID, id); err != nil {
+			return err
+		}
+		var err error
 		if n, err = db.execCount(ctx, w, deleteSession, userID, id); err != nil || n == 0 {
 			return err
 		}

@@ -152,5 +152,6 @@ func deleteUserRows() []string {
 		"DELETE FROM validations WHERE user_id = $1",
 		// Without a session no token of the user counts.
 		"DELETE FROM sessions WHERE user_id = $1",
+		"DELETE FROM proofs WHERE user_id = $1",
 	}
 }

@@ -44,3 +44,15 @@ CREATE TABLE login_txns (
   issued_at    BIGINT NOT NULL
 );
 CREATE INDEX login_txns_expires ON login_txns (expires_at);
+
+-- Codes that are sent after the answer to a page.
+CREATE TABLE login_codes (
+  id            TEXT COLLATE "C" PRIMARY KEY,
+  kid           TEXT COLLATE "C" NOT NULL,
+  sealed        BYTEA NOT NULL,
+  created_at    BIGINT NOT NULL,
+  expires_at    BIGINT NOT NULL,
+  claimed_until BIGINT NOT NULL
+);
+CREATE INDEX login_codes_created ON login_codes (created_at);
+CREATE INDEX login_codes_kid ON login_codes (kid);

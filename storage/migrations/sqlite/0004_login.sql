@@ -44,3 +44,15 @@ CREATE TABLE login_txns (
   issued_at    INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX login_txns_expires ON login_txns (expires_at);
+
+-- Codes that are sent after the answer to a page.
+CREATE TABLE login_codes (
+  id            TEXT PRIMARY KEY,
+  kid           TEXT NOT NULL,
+  sealed        BLOB NOT NULL,
+  created_at    INTEGER NOT NULL,
+  expires_at    INTEGER NOT NULL,
+  claimed_until INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX login_codes_created ON login_codes (created_at);
+CREATE INDEX login_codes_kid ON login_codes (kid);
