@@ -9,6 +9,7 @@ import (
 // give: an enrolment, or a factor to be enrolled.
 type option struct {
 	key        string // the credential
+	factor     Factor
 	categories []Category
 	double     bool // a passkey that verifies its user may meet two needs
 	at         time.Time
@@ -27,14 +28,14 @@ func key(f Factor, credential string) string {
 
 func ofProof(p *Proof) option {
 	return option{
-		key: key(p.Factor, p.Credential), categories: p.categories(), double: p.second() != "", at: p.At, proof: p,
+		key: key(p.Factor, p.Credential), factor: p.Factor, categories: p.categories(), double: p.second() != "", at: p.At, proof: p,
 	}
 }
 
 // ofEnrolment expects that a passkey will verify its user, as every passkey
 // prompt for a second factor asks for.
 func ofEnrolment(e *Enrolment) option {
-	o := option{key: key(e.Factor, e.Credential), categories: []Category{e.Factor.category()}, enrolment: e}
+	o := option{key: key(e.Factor, e.Credential), factor: e.Factor, categories: []Category{e.Factor.category()}, enrolment: e}
 	if e.Factor == Passkey {
 		o.categories, o.double = []Category{Possession, Knowledge}, true
 	}

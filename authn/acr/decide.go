@@ -161,6 +161,9 @@ func (j *judge) firstStep(candidates []ACR) Step {
 			step.Usable = append(step.Usable, e)
 		}
 	}
+	if len(step.Usable) > 0 {
+		step.AnyOf = usableOf(factors, step.Usable)
+	}
 	step.Reason = j.reason(step.AnyOf, Need{AnyOf: factors}, nil)
 	return step
 }

@@ -16,13 +16,9 @@ type judge struct {
 func newJudge(r Requirement, ledger []Proof, has []Enrolment, x Context) *judge {
 	j := &judge{r: r, x: x, ledger: ledgerOf(ledger, x)}
 	for _, e := range has {
-		if e.Factor == Device || x.User == "" {
-			continue
+		if e.Factor != Device && x.User != "" { // nobody can be asked to show a remembered browser
+			j.has = append(j.has, e)
 		}
-		j.has = append(j.has, e)
-	}
-	if x.Device != nil && x.User != "" && !r.wantsNew() {
-		j.has = append(j.has, Enrolment{Factor: Device, Credential: string(Device)})
 	}
 	return j
 }
@@ -189,7 +185,9 @@ func (j *judge) possible(w want) []option {
 	}
 	for _, f := range w.AnyOf {
 		if f.Enrolable() {
-			out = append(out, option{key: "new " + string(f), categories: ofEnrolment(&Enrolment{Factor: f}).categories})
+			o := ofEnrolment(&Enrolment{Factor: f, Credential: "new " + string(f)})
+			o.enrolment = nil
+			out = append(out, o)
 		}
 	}
 	return out

@@ -74,25 +74,30 @@ func (j *judge) step(p *plan, k int) Step {
 			slots[i] = p.askable(j, p.wants[i])
 		}
 	}
-	possible := slots[k]
-	for _, o := range possible {
-		if o.enrolment == nil {
-			continue
-		}
+	var fresh []Factor // what could be enrolled
+	for _, o := range slots[k] {
 		slots[k] = []option{o}
-		if assign(slots, p.acr.Distinct, len(slots)) != nil {
+		switch {
+		case assign(slots, p.acr.Distinct, len(slots)) == nil:
+		case o.enrolment != nil:
 			step.Usable = append(step.Usable, *o.enrolment)
+		default:
+			fresh = append(fresh, o.factor)
 		}
 	}
-	step.Enrol = len(step.Usable) == 0
-	for _, f := range w.AnyOf {
-		offered := step.Enrol && f.Enrolable() || slices.ContainsFunc(step.Usable, func(e Enrolment) bool { return e.Factor == f })
-		if offered && !slices.Contains(step.AnyOf, f) {
-			step.AnyOf = append(step.AnyOf, f)
-		}
+	step.AnyOf = usableOf(w.AnyOf, step.Usable)
+	if step.Enrol = len(step.Usable) == 0; step.Enrol {
+		step.AnyOf = fresh
 	}
 	step.Reason = j.reason(step.AnyOf, w.Need, p.proofs())
 	return step
+}
+
+// usableOf returns the factors that one of the enrolments is of.
+func usableOf(factors []Factor, usable []Enrolment) []Factor {
+	return slices.DeleteFunc(slices.Clone(factors), func(f Factor) bool {
+		return !slices.ContainsFunc(usable, func(e Enrolment) bool { return e.Factor == f })
+	})
 }
 
 // reason says why a need asks for one of these factors: none of them was shown,
