@@ -89,6 +89,9 @@ type GrantStore interface {
 	// caller ever, else ErrUsed; ErrNotFound when code and client do not belong
 	// together or it has expired.
 	ConsumeCode(ctx context.Context, hash []byte, clientID, keyThumbprint string, now time.Time) error
+	// BindGrant binds a grant without a DPoP key to one; nothing happens to a
+	// grant that has one.
+	BindGrant(ctx context.Context, id, keyThumbprint string) error
 	// LiveGrant returns a grant whose tokens count at that time: not revoked, not
 	// over, the client enabled, the user there and active, the session (where
 	// there is one) live. Else ErrNotFound. One look-up.

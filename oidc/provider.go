@@ -142,6 +142,7 @@ type Config struct {
 	Replays  ReplayStore
 	Logouts  LogoutStore
 	Sessions session.Store
+	Txns     authn.TxnStore
 	Users    Users
 	Keys     *keys.Ring
 	Tx       Tx
@@ -157,6 +158,8 @@ type Config struct {
 	Claims map[string]string
 	// Locales are the languages of the pages, for discovery.
 	Locales []string
+	// Busy reports errors of the stores that pass by themselves; nil: none does.
+	Busy func(error) bool
 	// Tries counts failed client authentications; nil: they are not counted.
 	Tries        ClientTries
 	Lifetimes    Lifetimes
@@ -181,6 +184,9 @@ func New(cfg Config) (*Provider, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Busy == nil {
+		cfg.Busy = func(error) bool { return false }
+	}
 	cfg.Lifetimes = cfg.Lifetimes.withDefaults()
 	p := &Provider{cfg: cfg, acrs: make(map[string]acr.ACR, len(cfg.Policy.ACRs))}
 	for _, a := range cfg.Policy.ACRs {
@@ -202,7 +208,7 @@ func (p *Provider) check() error {
 		{"Issuer", p.cfg.Issuer == ""}, {"Engine", p.cfg.Engine == nil}, {"Clients", p.cfg.Clients == nil},
 		{"Services", p.cfg.Services == nil}, {"Grants", p.cfg.Grants == nil}, {"Consents", p.cfg.Consents == nil},
 		{"Pushed", p.cfg.Pushed == nil}, {"Devices", p.cfg.Devices == nil}, {"Replays", p.cfg.Replays == nil},
-		{"Logouts", p.cfg.Logouts == nil}, {"Sessions", p.cfg.Sessions == nil}, {"Users", p.cfg.Users == nil},
+		{"Logouts", p.cfg.Logouts == nil}, {"Sessions", p.cfg.Sessions == nil}, {"Txns", p.cfg.Txns == nil}, {"Users", p.cfg.Users == nil},
 		{"Keys", p.cfg.Keys == nil}, {"Tx", p.cfg.Tx == nil}, {"Audit", p.cfg.Audit == nil},
 		{"Policy.DefaultACRs", len(p.cfg.Policy.DefaultACRs) == 0},
 	} {

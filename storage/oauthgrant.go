@@ -143,6 +143,14 @@ func (db *DB) ConsumeCode(ctx context.Context, hash []byte, clientID, keyThumbpr
 	})
 }
 
+// BindGrant implements [oidc.GrantStore].
+func (db *DB) BindGrant(ctx context.Context, id, keyThumbprint string) error {
+	return db.inWriter(ctx, "bind grant", func(ctx context.Context, w querier) error {
+		_, err := w.ExecContext(ctx, "UPDATE oauth_grants SET key_thumbprint = $2 WHERE id = $1 AND key_thumbprint = ''", id, keyThumbprint)
+		return err
+	})
+}
+
 // RevokeGrant implements [oidc.GrantStore]. The rows of its tokens stay until
 // they expire: no token counts without its grant.
 func (db *DB) RevokeGrant(ctx context.Context, id string, now time.Time) (live bool, err error) {
