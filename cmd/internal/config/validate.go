@@ -28,6 +28,7 @@ func (c *Config) Validate() error {
 	c.validateSCIM(v)
 	c.validateDelivery(v)
 	c.validateSecondFactors(v)
+	c.validateLogin(v)
 	v.unless(c.ShutdownTimeout > 0, "shutdown_timeout", "must be more than 0")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
@@ -101,8 +102,13 @@ func (c *Config) validateSCIM(v *faults) {
 // TrustedRanges returns trusted_proxies as ranges; a lone address is a range
 // of one.
 func (c *Config) TrustedRanges() ([]netip.Prefix, error) {
+	return ParseNetworks(c.TrustedProxies)
+}
+
+// ParseNetworks reads addresses and CIDR ranges.
+func ParseNetworks(list []string) ([]netip.Prefix, error) {
 	var ranges []netip.Prefix
-	for _, text := range c.TrustedProxies {
+	for _, text := range list {
 		if p, err := netip.ParsePrefix(text); err == nil {
 			ranges = append(ranges, p.Masked())
 			continue
