@@ -49,6 +49,8 @@ type Txn struct {
 	IdleUntil time.Time
 	ExpiresAt time.Time // absolute
 	IssuedAt  time.Time // zero: it has not given its answer
+
+	kept bool // Load has read it, so it has a row
 }
 
 // Ended returns why a transaction takes no change at that time, nil if it does.
@@ -81,6 +83,8 @@ type Progress struct {
 	// Verify are names of ACRs that the person wants to reach beyond what is
 	// required, to unlock scopes.
 	Verify []string `json:"verify,omitempty"`
+	// ConsentAt is when the person was first asked for consent; zero: not yet.
+	ConsentAt time.Time `json:"consent_at,omitzero"`
 }
 
 // Sent is a code on its way in a transaction.

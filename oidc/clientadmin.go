@@ -85,7 +85,7 @@ func (p *Provider) RotateSecret(ctx context.Context, by audit.Party, id string, 
 		now := p.now()
 		c, err := p.cfg.Clients.UpdateClient(ctx, id, func(c *Client) error {
 			if c.AuthMethod != SecretBasic && c.AuthMethod != SecretPost {
-				return metadata("The client does not authenticate itself with a secret.")
+				return metadataFault("The client does not authenticate itself with a secret.")
 			}
 			c.Secrets = append(expiring(c.Secrets, now, now.Add(keep)), ClientSecret{Hash: hash, CreatedAt: now})
 			c.UpdatedAt = now
@@ -277,26 +277,26 @@ func serviceEvent(name audit.Name, by audit.Party, s Service) audit.Event {
 func (p *Provider) checkService(s Service) error {
 	switch {
 	case !isName(s.Name):
-		return metadata("The name must have 1 to %d letters, digits, '-', '.', '_' or '~'.", maxIDBytes)
+		return metadataFault("The name must have 1 to %d letters, digits, '-', '.', '_' or '~'.", maxIDBytes)
 	case s.Audience == p.cfg.Issuer || s.Audience == p.cfg.Issuer+SCIMPath:
-		return metadata("The audience is that of this server itself.")
+		return metadataFault("The audience is that of this server itself.")
 	case s.Audience == "" || checkURIText(s.Audience) != nil:
-		return metadata("The audience must be a URI or a name, without blanks and fragment.")
+		return metadataFault("The audience must be a URI or a name, without blanks and fragment.")
 	case len(s.Scopes) > maxScopes:
-		return metadata("There are more than %d scopes.", maxScopes)
+		return metadataFault("There are more than %d scopes.", maxScopes)
 	}
 	for i, scope := range s.Scopes {
 		own := slices.ContainsFunc(p.cfg.Scopes, func(o ServiceScope) bool { return o.Name == scope.Name })
 		switch {
 		case !isScope(scope.Name):
-			return metadata("A scope has characters that no scope has (RFC 6749 section 3.3).")
+			return metadataFault("A scope has characters that no scope has (RFC 6749 section 3.3).")
 		case own || builtIn(scope.Name):
-			return metadata("The scope %s is one of this server itself.", scope.Name)
+			return metadataFault("The scope %s is one of this server itself.", scope.Name)
 		case slices.ContainsFunc(s.Scopes[:i], func(o ServiceScope) bool { return o.Name == scope.Name }):
-			return metadata("The scope %s is there twice.", scope.Name)
+			return metadataFault("The scope %s is there twice.", scope.Name)
 		}
 		if _, known := p.acrs[scope.RequiredACR]; scope.RequiredACR != "" && !known {
-			return metadata("There is no ACR %s.", scope.RequiredACR)
+			return metadataFault("There is no ACR %s.", scope.RequiredACR)
 		}
 	}
 	return nil

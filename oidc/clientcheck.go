@@ -41,8 +41,8 @@ func (c *Client) withDefaults() {
 	}
 }
 
-// metadata is a fault of a registration (RFC 7591 section 3.2.2).
-func metadata(format string, args ...any) *Error {
+// metadataFault is a fault of a registration (RFC 7591 section 3.2.2).
+func metadataFault(format string, args ...any) *Error {
 	return &Error{Code: InvalidMetadata, Description: asDescription(fmt.Sprintf(format, args...))}
 }
 
@@ -70,13 +70,13 @@ func isName(s string) bool {
 func checkClientText(c Client) error {
 	switch {
 	case !isName(c.ID):
-		return metadata("client_id must have 1 to %d letters, digits, '-', '.', '_' or '~'.", maxIDBytes)
+		return metadataFault("client_id must have 1 to %d letters, digits, '-', '.', '_' or '~'.", maxIDBytes)
 	case len(c.Name) > maxName || strings.ContainsFunc(c.Name, func(r rune) bool { return r < 0x20 || r == 0x7f }):
-		return metadata("client_name must have at most %d bytes and no control characters.", maxName)
+		return metadataFault("client_name must have at most %d bytes and no control characters.", maxName)
 	case !slices.Contains([]ClientType{Web, SPA, Native, Machine}, c.Type):
-		return metadata("The type must be web, spa, native or machine.")
+		return metadataFault("The type must be web, spa, native or machine.")
 	case len(c.Contacts) > maxURIs:
-		return metadata("There are more than %d contacts.", maxURIs)
+		return metadataFault("There are more than %d contacts.", maxURIs)
 	}
 	for _, link := range []struct{ name, uri string }{
 		{"client_uri", c.URI}, {"logo_uri", c.LogoURI}, {"policy_uri", c.PolicyURI}, {"tos_uri", c.TOSURI},
@@ -89,7 +89,7 @@ func checkClientText(c Client) error {
 			err = errors.New("it is not https")
 		}
 		if err != nil {
-			return metadata("%s cannot be used: %v.", link.name, err)
+			return metadataFault("%s cannot be used: %v.", link.name, err)
 		}
 	}
 	return nil
@@ -98,20 +98,20 @@ func checkClientText(c Client) error {
 func checkGrantTypes(c Client) error {
 	for _, g := range c.GrantTypes {
 		if !slices.Contains([]string{GrantCode, GrantRefresh, GrantClient, GrantDevice}, g) {
-			return metadata("The grant type %q is not supported.", g)
+			return metadataFault("The grant type %q is not supported.", g)
 		}
 	}
 	users := slices.Contains(c.GrantTypes, GrantCode) || slices.Contains(c.GrantTypes, GrantDevice)
 	switch {
 	case len(c.GrantTypes) == 0:
-		return metadata("The client needs a grant type.")
+		return metadataFault("The client needs a grant type.")
 	case c.Type == Machine && (len(c.GrantTypes) > 1 || c.GrantTypes[0] != GrantClient):
-		return metadata("A client of type machine has no users: its only grant type is client_credentials.")
+		return metadataFault("A client of type machine has no users: its only grant type is client_credentials.")
 	case c.Public() && slices.Contains(c.GrantTypes, GrantClient):
 		// RFC 6749 section 4.4.
-		return metadata("A public client cannot have the grant type client_credentials.")
+		return metadataFault("A public client cannot have the grant type client_credentials.")
 	case slices.Contains(c.GrantTypes, GrantRefresh) && !users:
-		return metadata("The grant type refresh_token needs authorization_code or the device flow.")
+		return metadataFault("The grant type refresh_token needs authorization_code or the device flow.")
 	}
 	return nil
 }
@@ -120,19 +120,19 @@ func checkAuthentication(c Client) error {
 	switch c.AuthMethod {
 	case SecretBasic, SecretPost, PrivateKeyJWT, NoAuth:
 	default:
-		return metadata("token_endpoint_auth_method must be client_secret_basic, client_secret_post, private_key_jwt or none.")
+		return metadataFault("token_endpoint_auth_method must be client_secret_basic, client_secret_post, private_key_jwt or none.")
 	}
 	switch {
 	case c.Type == Machine && c.Public():
-		return metadata("A client of type machine must authenticate itself.")
+		return metadataFault("A client of type machine must authenticate itself.")
 	case c.Type == SPA && !c.Public():
-		return metadata("A client of type spa cannot keep a secret: its token_endpoint_auth_method is none.")
+		return metadataFault("A client of type spa cannot keep a secret: its token_endpoint_auth_method is none.")
 	case c.AuthMethod == PrivateKeyJWT && len(c.JWKS) == 0:
-		return metadata("private_key_jwt needs the public keys of the client in jwks.")
+		return metadataFault("private_key_jwt needs the public keys of the client in jwks.")
 	}
 	if len(c.JWKS) > 0 {
 		if err := CheckJWKS(c.JWKS); err != nil {
-			return metadata("The keys cannot be used: %v.", err)
+			return metadataFault("The keys cannot be used: %v.", err)
 		}
 	}
 	return nil
@@ -143,7 +143,7 @@ func checkRedirects(c Client) error {
 	lists := [][]string{c.RedirectURIs, c.PostLogoutRedirectURIs, c.Origins}
 	for _, list := range lists {
 		if len(list) > maxURIs {
-			return metadata("There are more than %d URIs of one kind.", maxURIs)
+			return metadataFault("There are more than %d URIs of one kind.", maxURIs)
 		}
 	}
 	if slices.Contains(c.GrantTypes, GrantCode) && len(c.RedirectURIs) == 0 {
@@ -156,12 +156,12 @@ func checkRedirects(c Client) error {
 	}
 	if c.BackchannelLogoutURI != "" {
 		if err := checkBackchannelURI(c.BackchannelLogoutURI, c.AllowHTTPRedirect); err != nil {
-			return metadata("backchannel_logout_uri cannot be used: %v.", err)
+			return metadataFault("backchannel_logout_uri cannot be used: %v.", err)
 		}
 	}
 	for _, origin := range c.Origins {
 		if originOf(origin) != origin {
-			return metadata("The origin %s must be written like https://app.example.com, with nothing behind the host and port.", shown(origin))
+			return metadataFault("The origin %s must be written like https://app.example.com, with nothing behind the host and port.", shown(origin))
 		}
 	}
 	return nil
@@ -180,11 +180,11 @@ func checkAlgorithms(c Client) error {
 		{"request_object_signing_alg", c.RequestObjectAlg},
 	} {
 		if a.alg != "" && !slices.Contains(keys.Algorithms(), a.alg) {
-			return metadata("%s must be one of %s.", a.name, strings.Join(keys.Algorithms(), ", "))
+			return metadataFault("%s must be one of %s.", a.name, strings.Join(keys.Algorithms(), ", "))
 		}
 	}
 	if c.RequestObjectAlg != "" && len(c.JWKS) == 0 {
-		return metadata("request_object_signing_alg needs the public keys of the client in jwks.")
+		return metadataFault("request_object_signing_alg needs the public keys of the client in jwks.")
 	}
 	return nil
 }
@@ -192,20 +192,20 @@ func checkAlgorithms(c Client) error {
 func checkNumbers(c Client) error {
 	switch {
 	case c.DefaultMaxAge != nil && *c.DefaultMaxAge < 0:
-		return metadata("default_max_age must be 0 or more seconds.")
+		return metadataFault("default_max_age must be 0 or more seconds.")
 	case c.RefreshGrace < 0 || c.RefreshGrace > maxRefreshGrace:
-		return metadata("refresh_grace must lie between 0 and %s.", maxRefreshGrace)
+		return metadataFault("refresh_grace must lie between 0 and %s.", maxRefreshGrace)
 	case !slices.Contains([]string{"", UnmetFail, UnmetDowngrade}, c.ACRUnmet):
-		return metadata("acr_unmet must be fail or downgrade.")
+		return metadataFault("acr_unmet must be fail or downgrade.")
 	case !slices.Contains([]Code{"", InteractionRequired, UnmetAuthentication}, Code(c.ACRUnmetError)):
-		return metadata("acr_unmet_error must be interaction_required or unmet_authentication_requirements.")
+		return metadataFault("acr_unmet_error must be interaction_required or unmet_authentication_requirements.")
 	}
 	return nil
 }
 
 func (p *Provider) checkClientACRs(c Client) error {
 	if err := p.clientACRs(c); err != nil {
-		return metadata("%v.", err)
+		return metadataFault("%v.", err)
 	}
 	return nil
 }
@@ -214,11 +214,11 @@ func (p *Provider) checkClientACRs(c Client) error {
 // never be granted.
 func (p *Provider) checkClientScopes(ctx context.Context, c Client) error {
 	if len(c.Scopes) > maxScopes {
-		return metadata("There are more than %d scopes.", maxScopes)
+		return metadataFault("There are more than %d scopes.", maxScopes)
 	}
 	for _, name := range c.Scopes {
 		if !isScope(name) {
-			return metadata("A scope has characters that no scope has (RFC 6749 section 3.3).")
+			return metadataFault("A scope has characters that no scope has (RFC 6749 section 3.3).")
 		}
 	}
 	known, err := p.catalogue(ctx, c.Scopes)
@@ -227,7 +227,7 @@ func (p *Provider) checkClientScopes(ctx context.Context, c Client) error {
 	}
 	for _, name := range c.Scopes {
 		if _, ok := known[name]; !ok {
-			return metadata("There is no scope %s.", name)
+			return metadataFault("There is no scope %s.", name)
 		}
 	}
 	return nil

@@ -46,7 +46,7 @@ func (p *Provider) plan(ctx context.Context, v authn.Visitor, c Client, r reques
 		given := c.Trusted || view.Granted
 		if s.RequiredACR != "" && !slices.Contains(ready.Issue.Scopes, name) {
 			view.LockedACR = s.RequiredACR
-			if view.Reachable, err = p.reachable(ctx, v, ready, p.scopeACR(s.ServiceScope)); err != nil {
+			if view.Reachable, err = p.reachable(ctx, v, ready, p.acr(s.RequiredACR)); err != nil {
 				return plan{}, err
 			}
 			out.locked(view, given, said.Scopes[name] == Denied)
@@ -98,10 +98,9 @@ func (p *Provider) reachable(ctx context.Context, v authn.Visitor, ready authn.R
 	if err != nil {
 		return false, fmt.Errorf("read factors: %w", err)
 	}
-	d := acr.Decide(acr.Requirement{Candidates: []acr.ACR{a}, Asked: true}, ready.Session.Ledger(), has,
-		acr.Context{Now: p.now(), User: ready.User.ID, IP: v.IP, Header: v.Header})
-	_, fails := d.(acr.Fail)
-	return !fails, nil
+	need := acr.Requirement{MayEnrol: p.cfg.Policy.InlineEnrolment}
+	return acr.Reachable(a, need, ready.Session.Ledger(), has,
+		acr.Context{Now: p.now(), User: ready.User.ID, IP: v.IP, Header: v.Header}), nil
 }
 
 // Continue gives the answer of a transaction whose login is ready, or says what
@@ -120,6 +119,9 @@ func (p *Provider) Continue(ctx context.Context, v authn.Visitor, t authn.Txn, r
 		return nil, nil, err
 	}
 	if plan.ask {
+		if err := p.asked(ctx, t); err != nil {
+			return nil, nil, err
+		}
 		return nil, &ConsentView{Client: c, Scopes: plan.scopes, Device: r.DeviceHash != nil}, nil
 	}
 	reply, err := p.issue(ctx, v, t, r, nil)
@@ -127,6 +129,25 @@ func (p *Provider) Continue(ctx context.Context, v authn.Visitor, t authn.Txn, r
 		return Interact{Txn: t.ID, FormAction: formAction(r.RedirectURI)}, nil, nil
 	}
 	return reply, nil, err
+}
+
+// asked remembers when the consent page was first shown, for scopes that want
+// proofs made on it.
+func (p *Provider) asked(ctx context.Context, t authn.Txn) error {
+	if !t.Progress.ConsentAt.IsZero() {
+		return nil
+	}
+	now := p.now()
+	_, err := p.cfg.Txns.UpdateTxn(ctx, t.ID, now, func(t *authn.Txn) error {
+		if t.Progress.ConsentAt.IsZero() {
+			t.Progress.ConsentAt = now
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("ask for consent: %w", err)
+	}
+	return nil
 }
 
 // Consent grants the scopes and answers the client. What is locked or was not

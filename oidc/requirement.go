@@ -21,7 +21,7 @@ func (p *Provider) Requirement(ctx context.Context, t authn.Txn) (acr.Requiremen
 	if err != nil {
 		return acr.Requirement{}, err
 	}
-	scopes, err := p.lockedScopes(ctx, r)
+	scopes, err := p.lockedScopes(ctx, r, t.Progress.ConsentAt)
 	if err != nil {
 		return acr.Requirement{}, err
 	}
@@ -120,8 +120,9 @@ func (p *Provider) acr(name string) acr.ACR {
 	return acr.ACR{Name: name, Needs: []acr.Need{{}}}
 }
 
-// lockedScopes are the ACRs that requested scopes ask for.
-func (p *Provider) lockedScopes(ctx context.Context, r request) (map[string]acr.ACR, error) {
+// lockedScopes are the ACRs that requested scopes ask for; asked is when the
+// person was first asked for consent.
+func (p *Provider) lockedScopes(ctx context.Context, r request, asked time.Time) (map[string]acr.ACR, error) {
 	known, err := p.catalogue(ctx, r.Scopes)
 	if err != nil {
 		return nil, err
@@ -132,24 +133,24 @@ func (p *Provider) lockedScopes(ctx context.Context, r request) (map[string]acr.
 			if out == nil {
 				out = make(map[string]acr.ACR)
 			}
-			out[name] = p.scopeACR(known[name].ServiceScope)
+			out[name] = p.scopeACR(known[name].ServiceScope, asked)
 		}
 	}
 	return out, nil
 }
 
-// scopeACR is what a scope asks for; fresh at consent, only proofs of the
-// transaction count.
-func (p *Provider) scopeACR(s ServiceScope) acr.ACR {
+// notYet lies behind every proof that can be there.
+const notYet = 24 * time.Hour
+
+// scopeACR is what a scope asks for; fresh at consent, only proofs count that
+// were made on the consent page, so none before it was shown.
+func (p *Provider) scopeACR(s ServiceScope, asked time.Time) acr.ACR {
 	a := p.acr(s.RequiredACR)
-	if !s.FreshAtConsent {
-		return a
+	if s.FreshAtConsent {
+		if a.Since = asked; asked.IsZero() {
+			a.Since = p.now().Add(notYet)
+		}
 	}
-	needs := slices.Clone(a.Needs)
-	for i := range needs {
-		needs[i].MaxAge = new(time.Duration)
-	}
-	a.Needs = needs
 	return a
 }
 

@@ -25,6 +25,11 @@ const (
 	bucketsKept  = 24 * time.Hour // of failed passwords by address
 	// What providers said of a message; also whether a number is a new one.
 	deliveriesKept = 30 * 24 * time.Hour
+	// Grants, pushed requests and devices answer for a while after their end why
+	// they are over.
+	grantsKept = time.Hour
+	// Clients that cannot be reached for so long are not told any more.
+	logoutsKept = 24 * time.Hour
 	// Notices that no node sends or gives up, since all have them switched off.
 	noticesKept = 2 * 24 * time.Hour
 )
@@ -46,6 +51,7 @@ type Swept struct {
 	Challenges int64 // over for more than an hour
 	Limits     int64 // counters of sends and failures whose time is over
 	Deliveries int64 // older than 30 days, expired messages of the inbox, old notices
+	Grants     int64 // of the provider: what has expired, with its tokens
 	Events     int64 // audit events beyond the retention
 }
 
@@ -103,6 +109,25 @@ func sweepRules(s *Swept, now time.Time) []sweepRule {
 		{&s.Leases, `DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE until < $1 LIMIT $2)`, ago(leasesKept)},
 		{&s.Challenges, `DELETE FROM challenges WHERE jti IN
 			(SELECT jti FROM challenges WHERE expires_at < $1 LIMIT $2)`, ago(challengesKept)},
+		// Of a grant that is over no token counts; its refresh tokens go after it.
+		{&s.Grants, `DELETE FROM oauth_grants WHERE id IN
+			(SELECT id FROM oauth_grants WHERE expires_at < $1 LIMIT $2)`, ago(grantsKept)},
+		{&s.Grants, `DELETE FROM oauth_refresh_tokens WHERE hash IN
+			(SELECT hash FROM oauth_refresh_tokens WHERE expires_at < $1 LIMIT $2)`, ago(grantsKept)},
+		{&s.Grants, `DELETE FROM oauth_access_tokens WHERE hash IN
+			(SELECT hash FROM oauth_access_tokens WHERE expires_at < $1 LIMIT $2)`, ago(0)},
+		{&s.Grants, `DELETE FROM oauth_pushed_requests WHERE id IN
+			(SELECT id FROM oauth_pushed_requests WHERE expires_at < $1 LIMIT $2)`, ago(grantsKept)},
+		{&s.Grants, `DELETE FROM oauth_devices WHERE code_hash IN
+			(SELECT code_hash FROM oauth_devices WHERE expires_at < $1 LIMIT $2)`, ago(grantsKept)},
+		{&s.Grants, `DELETE FROM oauth_replays WHERE (kind, key) IN
+			(SELECT kind, key FROM oauth_replays WHERE expires_at < $1 LIMIT $2)`, ago(0)},
+		{&s.Grants, `DELETE FROM oauth_logouts WHERE id IN
+			(SELECT id FROM oauth_logouts WHERE created_at < $1 LIMIT $2)`, ago(logoutsKept)},
+		// A session has its names for as long as it lives, and not longer.
+		{&s.Grants, `DELETE FROM oauth_sids WHERE (session_id, client_id) IN
+			(SELECT n.session_id, n.client_id FROM oauth_sids n WHERE n.created_at <= $1
+			AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = n.session_id) LIMIT $2)`, ago(0)},
 		{&s.Limits, `DELETE FROM send_counts WHERE (name, key) IN
 			(SELECT name, key FROM send_counts WHERE ends_at <= $1 LIMIT $2)`, micros(now)},
 		{&s.Limits, `DELETE FROM send_series WHERE key IN
@@ -182,7 +207,7 @@ func (db *DB) RunJanitor(ctx context.Context, interval time.Duration) {
 			if swept != (Swept{}) {
 				db.log.InfoContext(ctx, "removed expired rows", "removals", swept.Removals,
 					"tokens", swept.Tokens, "sessions", swept.Sessions, "leases", swept.Leases, "challenges", swept.Challenges,
-					"limits", swept.Limits, "logins", swept.Logins, "deliveries", swept.Deliveries, "audit_events", swept.Events)
+					"limits", swept.Limits, "logins", swept.Logins, "deliveries", swept.Deliveries, "grants", swept.Grants, "audit_events", swept.Events)
 			}
 			if err != nil {
 				return err

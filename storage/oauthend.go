@@ -21,21 +21,38 @@ func (db *DB) endSessionGrants(ctx context.Context, w querier, which string, now
 			return db.sqlError(ctx, "end grants of session", err)
 		}
 	}
-	// The first parameter of every text must be used: SQLite counts, PostgreSQL
-	// wants its type.
-	_, err := w.ExecContext(ctx, fmt.Sprintf(deleteSIDs, which)+" AND created_at <= $1", args...)
+	// PostgreSQL wants to see the first parameter of every text, to know its type.
+	_, err := w.ExecContext(ctx, fmt.Sprintf(deleteSIDs, which)+" AND coalesce(created_at, $1) IS NOT NULL", args...)
 	return db.sqlError(ctx, "end grants of session", err)
 }
 
-// deleteUserGrants are the rows of the provider that end with a user. Logout
-// notices are queued before; the history of consents goes too.
-func deleteUserGrants() []string {
-	return []string{
+// hasGrants tells whether anything of the provider belongs to a user: most
+// users that are deleted have never logged in.
+const hasGrants = `SELECT EXISTS (SELECT 1 FROM sessions WHERE user_id = $1)
+	OR EXISTS (SELECT 1 FROM oauth_grants WHERE user_id = $1 AND user_id <> '')
+	OR EXISTS (SELECT 1 FROM consents WHERE user_id = $1) OR EXISTS (SELECT 1 FROM consent_history WHERE user_id = $1)`
+
+// deleteUserGrants removes what the provider keeps of a user who is about to be
+// deleted, and queues logout notices for the user's sessions.
+func (db *DB) deleteUserGrants(ctx context.Context, w querier, userID string) error {
+	var found bool
+	if err := w.QueryRowContext(ctx, hasGrants, userID).Scan(&found); err != nil || !found {
+		return db.sqlError(ctx, "look up grants of user", err)
+	}
+	err := db.endSessionGrants(ctx, w, "SELECT id FROM sessions WHERE user_id = $2", db.now(), userID)
+	if err != nil {
+		return err
+	}
+	for _, statement := range []string{
 		"DELETE FROM oauth_refresh_tokens WHERE grant_id IN (SELECT id FROM oauth_grants WHERE user_id = $1 AND user_id <> '')",
 		"DELETE FROM oauth_access_tokens WHERE grant_id IN (SELECT id FROM oauth_grants WHERE user_id = $1 AND user_id <> '')",
 		"DELETE FROM oauth_grants WHERE user_id = $1 AND user_id <> ''",
-		"DELETE FROM oauth_sids WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1)",
 		"DELETE FROM consents WHERE user_id = $1",
 		"DELETE FROM consent_history WHERE user_id = $1",
+	} {
+		if _, err := w.ExecContext(ctx, statement, userID); err != nil {
+			return db.sqlError(ctx, "delete grants of user", err)
+		}
 	}
+	return nil
 }

@@ -246,6 +246,11 @@ func (db *DB) Delete(ctx context.Context, rt *schema.ResourceType, id string) er
 	}
 	// The resource goes before its memberships: a transaction that is adding it
 	// to a group holds its key, and what it adds must be seen by the next ones.
+	if rt.Name == userType {
+		if err := db.deleteUserGrants(ctx, w, id); err != nil {
+			return err
+		}
+	}
 	for _, statement := range deleteStatements(rt) {
 		args := []any{id}
 		if strings.Contains(statement, "$2") {

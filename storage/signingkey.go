@@ -3,9 +3,11 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/oidc/keys"
 	"github.com/sallyport-id/sallyport/storage/seal"
 )
@@ -20,7 +22,7 @@ const (
 	// second changes no row instead of failing the transaction.
 	moveSigningKey = `UPDATE signing_keys SET state = $3, changed_at = $4 WHERE id = $1 AND state = $2
 		AND ($3 = 'retired' OR NOT EXISTS (SELECT 1 FROM signing_keys o
-			WHERE o.alg = signing_keys.alg AND o.state = $3 AND o.id <> signing_keys.id))`
+			WHERE o.alg = signing_keys.alg AND o.state = $3 AND o.id <> signing_keys.id)) RETURNING alg`
 )
 
 // signingKeyPlace is where the private key of that id is sealed.
@@ -58,10 +60,20 @@ func (db *DB) InsertSigningKey(ctx context.Context, k keys.Stored) (first bool, 
 	}
 	err = db.inWriter(ctx, "store signing key", func(ctx context.Context, w querier) error {
 		n, err := db.execCount(ctx, w, insertSigningKey, k.ID, k.Alg, string(k.State), kid, sealed, micros(k.CreatedAt), micros(k.ChangedAt))
-		first = n == 1
-		return err
+		if first = n == 1; err != nil || !first {
+			return err
+		}
+		events := []audit.Event{signingKeyEvent(audit.KeyCreated, k.ID, k.Alg)}
+		if k.State == keys.Active {
+			events = append(events, signingKeyEvent(audit.KeyActivated, k.ID, k.Alg))
+		}
+		return db.Append(ctx, events...)
 	})
 	return first && err == nil, err
+}
+
+func signingKeyEvent(name audit.Name, id, alg string) audit.Event {
+	return keyEvent(name, id, map[string]any{"purpose": "signing", "alg": alg})
 }
 
 // MoveSigningKey implements [keys.Store].
@@ -73,9 +85,19 @@ func (db *DB) MoveSigningKey(ctx context.Context, id string, from, to keys.State
 				return err
 			}
 		}
-		n, err := db.execCount(ctx, w, moveSigningKey, id, string(from), string(to), micros(now))
-		moved = n == 1
-		return err
+		var alg string
+		err := w.QueryRowContext(ctx, moveSigningKey, id, string(from), string(to), micros(now)).Scan(&alg)
+		if moved = err == nil; errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name := audit.KeyActivated
+		if to == keys.Retired {
+			name = audit.KeyRetired
+		}
+		return db.Append(ctx, signingKeyEvent(name, id, alg))
 	})
 	return moved && err == nil, err
 }
