@@ -3,6 +3,7 @@
 package storage
 
 import (
+	"database/sql"
 	"errors"
 	"net/url"
 	"strconv"
@@ -31,6 +32,18 @@ func sqliteDialector(path string, o sqliteOptions) gorm.Dialector {
 		v.Set("_txlock", "immediate")
 	}
 	return sqlite.Open((&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: v.Encode()}).String())
+}
+
+// transactionOpen says whether a connection is in a transaction; known is false
+// where the driver does not tell.
+func transactionOpen(conn *sql.Conn) (open, known bool) {
+	err := conn.Raw(func(raw any) error {
+		if c, ok := raw.(*sqlite3.SQLiteConn); ok {
+			open, known = !c.AutoCommit(), true
+		}
+		return nil
+	})
+	return open, known && err == nil
 }
 
 // sqliteCode returns the extended result code of a driver error.

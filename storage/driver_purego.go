@@ -3,6 +3,7 @@
 package storage
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -31,6 +32,10 @@ func sqliteDialector(path string, o sqliteOptions) gorm.Dialector {
 	}
 	return sqlite.Open((&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: v.Encode()}).String())
 }
+
+// transactionOpen says whether a connection is in a transaction; known is false
+// where the driver does not tell, as this one.
+func transactionOpen(*sql.Conn) (open, known bool) { return false, false }
 
 // sqliteCode returns the extended result code of a driver error.
 func sqliteCode(err error) (int, bool) {

@@ -5,25 +5,41 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
+
+	"gorm.io/gorm"
 
 	"github.com/sallyport-id/sallyport/scim"
 )
 
-// groupLimit bounds how many closures share one commit.
-const groupLimit = 128
+// groupLimit bounds how many closures share one commit, bulkLimit with
+// Config.Bulk: more would hold up the writes of other processes for longer.
+const (
+	groupLimit = 128
+	bulkLimit  = 1000
+)
 
 // groupWriter owns the only connection that writes to SQLite. It takes what is
-// queued, runs each closure in a savepoint of one transaction, commits, and
-// only then answers. Waiting to gather more does not pay: what arrives during
-// a commit is the next group.
+// queued, runs the closures in one transaction, commits, and only then
+// answers. Waiting to gather more does not pay: what arrives during a commit is
+// the next group.
+//
+// A savepoint for each closure would have SQLite copy every page that it
+// touches. Most closures succeed, and most of those that fail have written
+// nothing, such as one that meets a taken name; so they run without. When one
+// fails after a write, the transaction is undone and the group runs again, now
+// and for a while with savepoints.
 type groupWriter struct {
 	db   *DB
 	pool *sql.DB
 	conn *sql.Conn
 	sql  *statements
 	turn *turnstile
+
+	limit   int // closures of one group
+	careful int // groups to run with savepoints
 
 	jobs    chan *job
 	closing chan struct{}
@@ -49,9 +65,13 @@ type job struct {
 }
 
 func startGroupWriter(db *DB, pool *sql.DB, conn *sql.Conn, turn *turnstile) *groupWriter {
+	limit := groupLimit
+	if db.cfg.Bulk {
+		limit = bulkLimit
+	}
 	w := &groupWriter{
-		db: db, pool: pool, conn: conn, sql: newStatements(conn), turn: turn,
-		jobs:    make(chan *job, groupLimit),
+		db: db, pool: pool, conn: conn, sql: newStatements(conn), turn: turn, limit: limit,
+		jobs:    make(chan *job, limit),
 		closing: make(chan struct{}),
 		ended:   make(chan struct{}),
 	}
@@ -90,7 +110,7 @@ func (w *groupWriter) do(ctx context.Context, fn func(ctx context.Context) error
 // run serves the queue until close.
 func (w *groupWriter) run() {
 	defer close(w.ended)
-	batch := make([]*job, 0, groupLimit)
+	batch := make([]*job, 0, w.limit)
 	for {
 		select {
 		case j := <-w.jobs:
@@ -106,7 +126,7 @@ func (w *groupWriter) run() {
 
 // gather adds what is queued already.
 func (w *groupWriter) gather(batch []*job) []*job {
-	for len(batch) < groupLimit {
+	for len(batch) < w.limit {
 		select {
 		case j := <-w.jobs:
 			batch = append(batch, j)
@@ -178,14 +198,26 @@ func (j *job) answer(err error) {
 	close(j.done)
 }
 
-// repeat runs the jobs again as often as the query side asks for it: its index
-// set can change under a transaction, when another process changes it.
+// errRunApart asks for the group to be run again with savepoints.
+var errRunApart = errors.New("undo one of a group")
+
+// carefulGroups is for how many groups savepoints are set after one was missed.
+const carefulGroups = 64
+
+// repeat runs the jobs again when one must be undone apart, and as often as the
+// query side asks for it: its index set can change under a transaction, when
+// another process changes it.
 func (w *groupWriter) repeat(jobs []*job) (lost *job, err error) {
+	w.careful = max(0, w.careful-1)
 	for range 10 {
 		for _, j := range jobs {
 			j.err = nil
 		}
-		if lost, err = w.transact(jobs); !errors.Is(err, errRetry) {
+		lost, err = w.transact(jobs)
+		switch {
+		case errors.Is(err, errRunApart):
+			w.careful = carefulGroups
+		case !errors.Is(err, errRetry):
 			return lost, err
 		}
 	}
@@ -206,10 +238,14 @@ func (w *groupWriter) transact(jobs []*job) (lost *job, err error) {
 		return nil, w.db.sqlError(ctx, "begin", err)
 	}
 	group := w.newTransaction()
+	run := w.chooseRun(len(jobs))
 	for _, j := range jobs {
-		if err := w.runJob(ctx, j, len(jobs) > 1); err != nil {
+		if err := run(ctx, j); err != nil {
 			w.rollback(ctx)
-			return j, w.db.sqlError(ctx, "end savepoint", err)
+			if errors.Is(err, errRunApart) {
+				return nil, err
+			}
+			return j, w.db.sqlError(ctx, "end job", err)
 		}
 		if j.err == nil && j.tx.touched {
 			group.touched = true
@@ -241,20 +277,46 @@ func (w *groupWriter) finish(ctx context.Context, group *transaction) error {
 	return nil
 }
 
-// runJob runs one closure, in a savepoint unless it is alone. Its own failure
-// is kept in the job; an error means that the transaction is lost.
-func (w *groupWriter) runJob(ctx context.Context, j *job, savepoint bool) error {
-	if savepoint {
-		if _, err := w.sql.ExecContext(ctx, "SAVEPOINT job"); err != nil {
-			return err
-		}
+// chooseRun is how the jobs of a group run. Each way keeps the failure of a job
+// in it; an error means that the transaction is lost.
+func (w *groupWriter) chooseRun(jobs int) func(context.Context, *job) error {
+	_, known := transactionOpen(w.conn)
+	switch {
+	case jobs == 1:
+		return w.runAlone
+	case w.careful > 0 || !known:
+		return w.runCareful
+	default:
+		return w.runBare
 	}
-	j.tx = w.newTransaction()
-	inner := context.WithValue(context.WithoutCancel(j.ctx), txKey{w.db}, j.tx)
-	j.err = contained(inner, j.fn) //nolint:contextcheck // a job runs under the context of its caller
-	if !savepoint {
-		return nil
+}
+
+// runAlone runs the only job of a transaction.
+func (w *groupWriter) runAlone(_ context.Context, j *job) error {
+	w.runJob(j)
+	return nil
+}
+
+// runBare runs a job without a savepoint.
+func (w *groupWriter) runBare(_ context.Context, j *job) error {
+	w.runJob(j)
+	// SQLite rolls back by itself after some failures. What comes next would
+	// then be stored at once, statement by statement.
+	if open, _ := transactionOpen(w.conn); !open {
+		return errNoTransaction
 	}
+	if j.err != nil && j.tx.wrote {
+		return errRunApart
+	}
+	return nil
+}
+
+// runCareful runs a job in a savepoint.
+func (w *groupWriter) runCareful(ctx context.Context, j *job) error {
+	if _, err := w.sql.ExecContext(ctx, "SAVEPOINT job"); err != nil {
+		return err
+	}
+	w.runJob(j)
 	if j.err != nil {
 		if _, err := w.sql.ExecContext(ctx, "ROLLBACK TO job"); err != nil {
 			return err
@@ -264,9 +326,60 @@ func (w *groupWriter) runJob(ctx context.Context, j *job, savepoint bool) error 
 	return err
 }
 
+// runJob runs the closure of a job.
+func (w *groupWriter) runJob(j *job) {
+	j.tx = w.newTransaction()
+	inner := context.WithValue(context.WithoutCancel(j.ctx), txKey{w.db}, j.tx)
+	j.err = contained(inner, j.fn)
+}
+
 func (w *groupWriter) newTransaction() *transaction {
-	pool := w.db.traced(w.sql)
-	return &transaction{querier: pool, pool: pool}
+	tx := &transaction{}
+	pool := &writes{ConnPool: w.db.traced(w.sql), tx: tx}
+	tx.querier, tx.pool = pool, pool
+	return tx
+}
+
+// writes notes in a transaction that a statement has changed something. A
+// statement that fails leaves nothing behind, but for those failures that take
+// the whole transaction with them.
+type writes struct {
+	gorm.ConnPool
+	tx *transaction
+}
+
+// ExecContext implements querier.
+func (p *writes) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	result, err := p.ConnPool.ExecContext(ctx, query, args...)
+	if err == nil && !p.tx.wrote {
+		n, unknown := result.RowsAffected()
+		p.tx.wrote = n > 0 || unknown != nil
+	}
+	return result, err
+}
+
+// PrepareContext implements gorm.ConnPool.
+func (p *writes) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	p.tx.wrote = true // what is done with it is out of sight
+	return p.ConnPool.PrepareContext(ctx, query)
+}
+
+// QueryContext implements querier.
+func (p *writes) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	p.note(query)
+	return p.ConnPool.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext implements querier.
+func (p *writes) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	p.note(query)
+	return p.ConnPool.QueryRowContext(ctx, query, args...)
+}
+
+// note finds the queries that change something: all that return what they
+// changed.
+func (p *writes) note(query string) {
+	p.tx.wrote = p.tx.wrote || strings.Contains(query, "RETURNING") || !strings.HasPrefix(query, "SELECT") && !strings.HasPrefix(query, "WITH")
 }
 
 // rollback undoes the transaction. It can only fail because none is open, for

@@ -20,6 +20,7 @@ type transaction struct {
 	pool    gorm.ConnPool // the same connection, for gorm
 	blocks  blockChanges  // resources added and removed, settled before the commit
 	touched bool          // resources or members changed
+	wrote   bool          // SQLite: a statement changed something
 	depth   int           // open savepoints of Savepoint
 }
 

@@ -23,12 +23,14 @@ const BulkLanes = 2 * bulkRows
 
 // bulkStore is a ResourceStore whose transactions share commits: what waits
 // while one commits becomes the next, each change in a savepoint, so that one
-// that is refused takes nothing of the others with it.
+// that is refused takes nothing of the others with it. On SQLite the writer of
+// the database does this itself.
 type bulkStore struct {
 	scim.ResourceStore
-	db    *storage.DB
-	queue chan *bulkJob
-	wg    sync.WaitGroup
+	db     *storage.DB
+	shared bool // by the database itself
+	queue  chan *bulkJob
+	wg     sync.WaitGroup
 }
 
 type bulkJob struct {
@@ -41,11 +43,10 @@ type bulkKey struct{}
 
 func newBulkStore(db *storage.DB) *bulkStore {
 	b := &bulkStore{ResourceStore: db, db: db, queue: make(chan *bulkJob, BulkLanes)}
-	writers := 1
-	if db.Dialect() == "postgres" {
-		writers = bulkWriters
+	if b.shared = db.Dialect() != "postgres"; b.shared {
+		return b
 	}
-	for range writers {
+	for range bulkWriters {
 		b.wg.Go(b.run)
 	}
 	return b
@@ -53,7 +54,7 @@ func newBulkStore(db *storage.DB) *bulkStore {
 
 // InTx implements scim.ResourceStore. Nested calls join.
 func (b *bulkStore) InTx(ctx context.Context, fn func(context.Context) error) error {
-	if ctx.Value(bulkKey{}) != nil {
+	if b.shared || ctx.Value(bulkKey{}) != nil {
 		return b.db.InTx(ctx, fn)
 	}
 	if err := ctx.Err(); err != nil {
