@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"debug/elf"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -28,7 +27,7 @@ type singles struct {
 	peak             memory
 	parse            time.Duration
 	parseAllocs      float64
-	binary           int64
+	binary, plain    int64 // of this program, of hello with its dependencies
 }
 
 // singles takes the measurements that are no slices.
@@ -79,26 +78,6 @@ func (st *stage) parseFilter(context.Context) error {
 	runtime.ReadMemStats(&after)
 	st.single.parse = took / times
 	st.single.parseAllocs = float64(after.Mallocs-before.Mallocs) / times
-	return nil
-}
-
-// binarySize is the size of the program without symbols and debug information.
-func (st *stage) binarySize(context.Context) error {
-	info, err := os.Stat(st.Program)
-	if err != nil {
-		return err
-	}
-	st.single.binary = info.Size()
-	f, err := elf.Open(st.Program)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", st.Program, err)
-	}
-	defer func() { _ = f.Close() }()
-	for _, s := range f.Sections {
-		if s.Type != elf.SHT_NOBITS && (strings.HasPrefix(s.Name, ".debug_") || s.Name == ".symtab" || s.Name == ".strtab") {
-			st.single.binary -= int64(s.FileSize) //nolint:gosec // a section of a file
-		}
-	}
 	return nil
 }
 
