@@ -29,7 +29,9 @@ type DB struct {
 	direct   *directReader // SQLite only: hot reads below database/sql
 	write    *groupWriter  // SQLite only
 	path     string        // SQLite only: the file
-	ids      idSource
+	// checkpoints is nil where the writer merges the log alone.
+	checkpoints *checkpointer
+	ids         idSource
 
 	// What the query side reads of the configuration and keeps itself.
 	registry         *schema.Registry
@@ -105,6 +107,9 @@ func (db *DB) start(ctx context.Context) error {
 		return fmt.Errorf("open value indexes: %w", err)
 	}
 	db.workers.Go(db.indexInBackground)
+	if db.checkpoints != nil {
+		db.workers.Go(db.checkpointInBackground)
+	}
 	return nil
 }
 

@@ -60,3 +60,6 @@ func (db *DB) CachedStatements() int {
 	defer db.prepared.mu.Unlock()
 	return len(db.prepared.cached)
 }
+
+// MergeLog is what the background does with SQLite's write-ahead log.
+func (db *DB) MergeLog(ctx context.Context) (pages, merged int, err error) { return db.mergeLog(ctx) }

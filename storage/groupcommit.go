@@ -260,6 +260,7 @@ func (w *groupWriter) transact(jobs []*job) (lost *job, err error) {
 		w.rollback(ctx)
 		return nil, err
 	}
+	w.db.checkpoints.note(len(jobs))
 	return nil, nil
 }
 

@@ -374,7 +374,9 @@ func TestGroupUndoesOneOfItsClosures(t *testing.T) {
 			})
 		}
 		// A taken name fails before anything of its closure is written.
-		fns = append(fns, func(ctx context.Context) error { return db.Insert(ctx, user, o.User(t, fmt.Sprintf("undo%d-0", round))) })
+		fns = append(fns, func(ctx context.Context) error {
+			return db.Insert(ctx, user, o.User(t, fmt.Sprintf("undo%d-0", round)))
+		})
 		errs := queueBehind(t, db, fns...)
 		if !errors.As(errs[6], new(*scim.ConflictError)) && errs[0] == nil {
 			t.Errorf("round %d: a taken name: %v", round, errs[6])

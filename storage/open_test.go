@@ -166,7 +166,7 @@ func TestSQLiteIsDurable(t *testing.T) {
 	settings := db.SQLiteSettings(t)
 	want := map[string]string{
 		"write.journal_mode": "wal", "write.synchronous": "2", "write.busy_timeout": "5000",
-		"write.query_only": "0", "write.wal_autocheckpoint": "1000",
+		"write.query_only": "0", "write.wal_autocheckpoint": "4000",
 		"read.journal_mode": "wal", "read.synchronous": "2", "read.busy_timeout": "5000", "read.query_only": "1",
 		"read.wal_autocheckpoint": "1000",
 	}

@@ -14,9 +14,8 @@ import (
 )
 
 // sqliteOptions are the settings of a connection that differ. The same
-// everywhere: WAL, synchronous=FULL (a commit is on the disk before it is
-// answered) and the default checkpoint at 1,000 pages, for larger ones cost
-// latency.
+// everywhere: WAL and synchronous=FULL (a commit is on the disk before it is
+// answered).
 type sqliteOptions struct {
 	readOnly bool // query_only
 	busy     time.Duration
@@ -30,9 +29,10 @@ const (
 	bulkCacheKiB  = 65536
 )
 
-// Pages in the write-ahead log at which a commit merges it into the file.
+// Pages in the write-ahead log at which a commit merges it into the file. Most
+// is merged in the background long before; see checkpointer.
 const (
-	checkpointPages     = 1000
+	checkpointPages     = 4000  // 16 MiB
 	bulkCheckpointPages = 65536 // 256 MiB
 )
 
@@ -69,6 +69,9 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	turn, err := openTurnstile(path, db.cfg.BusyTimeout)
 	if err != nil {
 		return errors.Join(err, conn.Close(), writePool.Close())
+	}
+	if !db.cfg.Bulk {
+		db.checkpoints = newCheckpointer()
 	}
 	db.write = startGroupWriter(db, writePool, conn, turn) //nolint:contextcheck // it runs until Close
 

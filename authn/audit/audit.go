@@ -75,7 +75,7 @@ type Event struct {
 	RequestID string          `json:"request_id,omitempty"`
 	IP        string          `json:"ip,omitempty"`
 	UserAgent string          `json:"user_agent,omitempty"` // cut at 256
-	Detail    json.RawMessage `json:"detail,omitempty"`     // typed per event; {"before":…,"after":…} of changed attributes; never a secret
+	Detail    json.RawMessage `json:"detail,omitempty"`     // typed per event, as json.Marshal writes it; {"before":…,"after":…} of changed attributes; never a secret
 }
 
 // Log appends events. In a transaction of ctx the event is written with it:
