@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// AssertionType is the client_assertion_type of a JWT (RFC 7523 section 2.2).
-const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
 // maxAssertionLife bounds exp, and with it how long a jti must be remembered.
 const maxAssertionLife = time.Hour
 

@@ -148,6 +148,9 @@ func normalURL(text string) (string, bool) {
 	if (scheme == "https" && port == "443") || (scheme == "http" && port == "80") {
 		port = ""
 	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
 	if port != "" {
 		port = ":" + port
 	}

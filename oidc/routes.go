@@ -30,8 +30,8 @@ func (p *Provider) Register(e *echo.Echo, mw ...echo.MiddlewareFunc) {
 
 // routes are all JSON endpoints of the provider.
 func (p *Provider) routes() []route {
-	return []route{
+	return append([]route{
 		{http.MethodPost, PathPAR, p.handlePAR},
 		{http.MethodPost, PathToken, p.handleToken},
-	}
+	}, p.tokenRoutes()...)
 }
