@@ -172,8 +172,9 @@ type Config struct {
 
 // Provider is the OpenID Connect provider. It is safe for concurrent use.
 type Provider struct {
-	cfg  Config
-	acrs map[string]acr.ACR
+	cfg     Config
+	acrs    map[string]acr.ACR
+	origins origins
 }
 
 // New checks the configuration and returns a Provider.
