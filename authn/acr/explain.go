@@ -27,6 +27,8 @@ type Finding struct {
 	Scope string `json:"scope,omitempty"`
 	// Chosen says that it must be met: it is the candidate, or a floor.
 	Chosen bool `json:"chosen"`
+	// Reachable says that the user can meet it.
+	Reachable bool `json:"reachable"`
 	// Met says that the proofs at hand suffice.
 	Met bool `json:"met"`
 	// Why is a sentence: why it was chosen, or why not.
@@ -49,13 +51,13 @@ func Explain(r Requirement, ledger []Proof, has []Enrolment, c Context) (Decisio
 	out = append(out, j.explain(r.Candidates, RoleCandidate, chosen.candidate != nil && !chosen.fallback)...)
 	out = append(out, j.explain(r.Fallback, RoleFallback, chosen.fallback)...)
 	for _, a := range r.Floors {
-		f, _ := j.find(a, RoleFloor, r.MayEnrol)
+		f := j.find(a, RoleFloor, r.MayEnrol)
 		f.Chosen = true
 		out = append(out, f)
 	}
 	out = append(out, j.explain(r.UserFloor, RoleUserFloor, chosen.user != nil)...)
 	for _, name := range slices.Sorted(maps.Keys(r.Scopes)) {
-		f, _ := j.find(r.Scopes[name], RoleScope, false)
+		f := j.find(r.Scopes[name], RoleScope, false)
 		f.Scope = name
 		out = append(out, f)
 	}
@@ -67,11 +69,11 @@ func (j *judge) explain(acrs []ACR, role Role, taken bool) []Finding {
 	var out []Finding
 	var before string
 	for _, a := range acrs {
-		f, open := j.find(a, role, j.r.MayEnrol && role != RoleUserFloor)
+		f := j.find(a, role, j.r.MayEnrol && role != RoleUserFloor)
 		switch {
 		case taken && before != "":
 			f.Why = before + " comes first and is in reach. " + f.Why
-		case taken && open:
+		case taken && f.Reachable:
 			f.Chosen, before = true, a.Name
 		}
 		out = append(out, f)
@@ -79,25 +81,26 @@ func (j *judge) explain(acrs []ACR, role Role, taken bool) []Finding {
 	return out
 }
 
-// find weighs one ACR; open says that it is in reach.
-func (j *judge) find(a ACR, role Role, mayEnrol bool) (f Finding, open bool) {
-	f = Finding{ACR: a.Name, Role: role}
+// find weighs one ACR.
+func (j *judge) find(a ACR, role Role, mayEnrol bool) Finding {
+	f := Finding{ACR: a.Name, Role: role}
 	if c := closedBy(a.When, j.x); c != nil {
 		f.Why = "Its condition does not hold: " + c.String() + "."
-		return f, false
+		return f
 	}
 	if j.x.User == "" {
-		f.Why = "Nobody has logged in yet."
-		return f, true
+		f.Reachable, f.Why = true, "Nobody has logged in yet."
+		return f
 	}
 	p := j.plan(a, mayEnrol)
 	if p == nil {
 		f.Why = j.lack(a)
-		return f, false
+		return f
 	}
+	f.Reachable = true
 	if f.Met = p.met(); f.Met {
 		f.Why = "The proofs of this session meet it."
-		return f, true
+		return f
 	}
 	var steps []string
 	for _, s := range j.steps([]*plan{p}) {
@@ -108,7 +111,7 @@ func (j *judge) find(a ACR, role Role, mayEnrol bool) (f Finding, open bool) {
 		steps = append(steps, text)
 	}
 	f.Why = "The user can meet it: " + strings.Join(steps, ", ") + "."
-	return f, true
+	return f
 }
 
 // lack says which need keeps an ACR out of reach.
