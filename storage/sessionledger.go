@@ -35,13 +35,14 @@ func (db *DB) SessionBySecret(ctx context.Context, hash []byte, now time.Time) (
 
 // SessionByID implements [session.Store].
 func (db *DB) SessionByID(ctx context.Context, id string, now time.Time) (session.Session, error) {
-	return db.liveSession(ctx, selectSession+" AND id = $2", now, id)
-}
-
-func (db *DB) liveSession(ctx context.Context, query string, now time.Time, key any) (session.Session, error) {
+	query := selectSession + " AND id = $2"
 	if db.dialect == dialectPostgres && db.transactionOf(ctx) != nil {
 		query += " FOR UPDATE"
 	}
+	return db.liveSession(ctx, query, now, id)
+}
+
+func (db *DB) liveSession(ctx context.Context, query string, now time.Time, key any) (session.Session, error) {
 	var s session.Session
 	var created, expires, idle int64
 	err := db.reader(ctx).QueryRowContext(db.pointContext(ctx), query, micros(now), key).

@@ -28,6 +28,8 @@ const (
 	// PurposeThrottle is for what the counters of the limits are keyed on. It
 	// never rotates, or the counters would begin anew.
 	PurposeThrottle = "sallyport/v1/throttle"
+	// PurposeKnown is for the marks by which browsers are known.
+	PurposeKnown = "sallyport/v1/known"
 )
 
 // Errors of key rings. None of them repeats key material.

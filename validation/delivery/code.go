@@ -87,6 +87,16 @@ func checkAlphabet(alphabet string) error {
 // Len is the number of characters of a code.
 func (g Generator) Len() int { return len(g.places) }
 
+// Numeric reports whether its codes have digits only.
+func (g Generator) Numeric() bool {
+	for _, alphabet := range g.places {
+		if strings.Trim(alphabet, defaultAlphabet) != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // New makes a code.
 func (g Generator) New() Code {
 	out := make([]byte, len(g.places))

@@ -91,7 +91,7 @@ func readHeader(text string) (header, bool) {
 
 func (k Kind) known() bool {
 	switch k {
-	case KindEmail, KindPhone, KindTOTP, KindStepUp, KindLink:
+	case KindEmail, KindPhone, KindTOTP, KindStepUp, KindLink, KindLogin:
 		return true
 	default:
 		return false

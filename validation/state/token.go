@@ -23,10 +23,11 @@ const (
 	KindTOTP   Kind = "totp"   // enrolment of an authenticator app
 	KindStepUp Kind = "stepup" // step-up of a running session
 	KindLink   Kind = "link"   // link of an external identity
+	KindLogin  Kind = "login"  // code that logs in
 )
 
 // Kinds returns every kind.
-func Kinds() []Kind { return []Kind{KindEmail, KindPhone, KindTOTP, KindStepUp, KindLink} }
+func Kinds() []Kind { return []Kind{KindEmail, KindPhone, KindTOTP, KindStepUp, KindLink, KindLogin} }
 
 // typ is the header member of that name (RFC 7516 section 4.1.11).
 func (k Kind) typ() string { return "sp-" + string(k) + "+jwe" }

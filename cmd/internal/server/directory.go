@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/authn/password"
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
@@ -24,6 +25,7 @@ import (
 	"github.com/sallyport-id/sallyport/storage/seal"
 	"github.com/sallyport-id/sallyport/validation"
 	"github.com/sallyport-id/sallyport/validation/delivery"
+	"github.com/sallyport-id/sallyport/validation/state"
 )
 
 // keyFileName is the file of the master keys in the data folder.
@@ -66,6 +68,8 @@ type Directory struct {
 	follower *validation.Follower
 	stepUp   *validation.StepUp
 	hasher   hasher
+	// engine logs people in.
+	engine *authn.Engine
 
 	closing sync.Once
 	closed  error
@@ -124,8 +128,15 @@ func (d *Directory) assemble(ctx context.Context) error {
 	if d.Service, err = d.newService(ctx, d.issuer, d.db); err != nil {
 		return err
 	}
-	d.Validation, err = d.newValidation(ctx)
-	return err
+	l, err := d.newLimits(ctx)
+	if err != nil {
+		return err
+	}
+	states := state.NewSealer(state.NewRing(d.db, d.now), d.now)
+	if d.Validation, err = d.newValidation(l, states); err != nil {
+		return err
+	}
+	return d.newEngine(ctx, l, states)
 }
 
 // hasDatabase says whether the embedded database has been made.

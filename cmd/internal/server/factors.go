@@ -90,11 +90,7 @@ func limitNumbers(c config.FactorLimits) (throttle.Limits, error) {
 }
 
 // newValidation makes the service of the sub-resources.
-func (d *Directory) newValidation(ctx context.Context) (*validation.Service, error) {
-	l, err := d.newLimits(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (d *Directory) newValidation(l *limits, states *state.Sealer) (*validation.Service, error) {
 	c := d.cfg.SecondFactors
 	app := totp.Config{
 		Algorithm: totp.Algorithm(c.TOTP.Algorithm), Digits: c.TOTP.Digits, Period: c.TOTP.Period,
@@ -109,7 +105,7 @@ func (d *Directory) newValidation(ctx context.Context) (*validation.Service, err
 	}
 	return validation.New(validation.Config{
 		Front: d.Service, Directory: d.Service, Tx: d.db, Records: d.db, Challenges: d.db, Secrets: d.db,
-		States: state.NewSealer(state.NewRing(d.db, d.now), d.now),
+		States: states,
 		Sends:  l.sends, Factors: l.factors, Outcomes: l.outcomes, Hash: l.hash, Tries: l.tries,
 		Delivery: d.Delivery, Audit: d.db, Follower: d.follower, Paths: d.follower.Paths,
 		Freshness: d.stepUp, Sessions: d.db, Passwords: d.db, Hasher: d.hasher, PasswordTries: l.password,

@@ -33,8 +33,12 @@ func (d *Directory) passwordSet(ctx context.Context, caller scim.Caller, userID 
 }
 
 // lostFactor ends the other sessions of a user who has lost or replaced a
-// factor; that of a user who did it stays.
-func (d *Directory) lostFactor(ctx context.Context, caller scim.Caller, userID, _ string) error {
+// factor; that of a user who did it stays, without what was proved by that
+// factor.
+func (d *Directory) lostFactor(ctx context.Context, caller scim.Caller, userID, factor string) error {
+	if err := d.forgetFactor(ctx, userID, factor); err != nil {
+		return err
+	}
 	keep := ""
 	if caller.UserID == userID {
 		keep = caller.SessionID

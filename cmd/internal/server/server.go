@@ -169,6 +169,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.dir.announces() {
 		background.Go(func() { s.dir.noticeSender().Run(work, noticesEvery) })
 	}
+	background.Go(func() { s.dir.engine.RunOutbox(work, outboxEvery) })
 	defer background.Wait()
 	defer stopWork()
 

@@ -1,0 +1,275 @@
+package authn
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/sallyport-id/sallyport/authn/acr"
+	"github.com/sallyport-id/sallyport/authn/session"
+	"github.com/sallyport-id/sallyport/validation/throttle"
+)
+
+// limitClosed is the limit that closes a factor for good.
+const limitClosed = throttle.LimitFactorDisabled
+
+// position is where a transaction stands for a browser: all that says what
+// comes next. It is worked out anew for every step, and once more in the
+// transaction that answers.
+type position struct {
+	visitor Visitor
+	txn     Txn
+	req     acr.Requirement
+	live    []held // sessions of the browser
+	held    *held  // the one that takes the proofs; nil: none
+	ask     bool   // several would do
+	factors factors
+	// decision is meaningless while ask is set.
+	decision acr.Decision
+}
+
+// position reads everything anew. In a transaction of ctx the user and the
+// session stay as they are.
+func (e *Engine) position(ctx context.Context, v Visitor, t Txn) (*position, error) {
+	purpose := e.purposes[t.Purpose]
+	if purpose == nil || !t.of(v) {
+		return nil, ErrTxnUnknown
+	}
+	if err := t.Ended(e.now()); err != nil {
+		return nil, err
+	}
+	p := &position{visitor: v, txn: t}
+	var err error
+	if p.req, err = purpose.Requirement(ctx, t); err != nil {
+		return nil, fmt.Errorf("ask what %s requires: %w", t.Purpose, err)
+	}
+	// There are no pages yet on which a factor could be enrolled on the way.
+	p.req.Txn, p.req.MayEnrol = t.ID, false
+	if p.live, err = e.browser(ctx, v); err != nil {
+		return nil, err
+	}
+	p.pick()
+	return p, e.decide(ctx, p)
+}
+
+// pick chooses the session that the transaction is about.
+func (p *position) pick() {
+	find := func(ok func(h held) bool) *held {
+		if i := slices.IndexFunc(p.live, ok); i >= 0 {
+			return &p.live[i]
+		}
+		return nil
+	}
+	progress := p.txn.Progress
+	switch {
+	case progress.SessionID != "":
+		// Gone if it has ended, or was taken over, meanwhile.
+		p.held = find(func(h held) bool { return h.ID == progress.SessionID && h.UserID == progress.UserID })
+	case progress.Chosen: // as somebody else
+	case p.req.Subject != "":
+		p.held = find(func(h held) bool { return h.UserID == p.req.Subject })
+	case len(p.live) > 1 || progress.Select && len(p.live) > 0:
+		p.ask = true
+	case len(p.live) == 1:
+		p.held = &p.live[0]
+	}
+}
+
+func (e *Engine) decide(ctx context.Context, p *position) error {
+	if p.ask {
+		return nil
+	}
+	x := acr.Context{Now: e.now(), IP: p.visitor.IP, Header: p.visitor.Header}
+	if p.held == nil {
+		p.decision = acr.Decide(p.req, nil, nil, x)
+		return nil
+	}
+	x.User = p.held.UserID
+	var err error
+	if p.factors, err = e.factors(ctx, p.held.user); err != nil {
+		return err
+	}
+	ledger, has := p.factors.counted(p.held.Proofs), p.factors.enrolments()
+	p.decision = acr.Decide(p.req, ledger, has, x)
+	if fail, ok := p.decision.(acr.Fail); !ok || fail.Reason != acr.Unreachable || p.factors.enabled {
+		return nil
+	}
+	// Whoever logs in with a code in place of a password does so with second
+	// factors switched off too.
+	for _, m := range p.factors.means {
+		if !m.closed && isCode(m.Choice.Factor) {
+			has = append(has, m.enrolment())
+		}
+	}
+	again := acr.Decide(p.req, ledger, has, x)
+	if prompt, ok := again.(acr.Prompt); ok && prompt.Steps[0].First {
+		p.decision = again
+	}
+	return nil
+}
+
+// mustChange reports whether a password that logged in must be changed first.
+func (p *position) mustChange() bool {
+	return p.held != nil && p.factors.password.MustChange &&
+		slices.ContainsFunc(p.held.Proofs, func(q session.Proof) bool { return q.Factor == acr.Password })
+}
+
+// prompt is the step that the decision asks for; false if it asks for none.
+func (p *position) prompt() (acr.Step, bool) {
+	if prompt, ok := p.decision.(acr.Prompt); ok && !p.ask && len(prompt.Steps) > 0 {
+		return prompt.Steps[0], true
+	}
+	return acr.Step{}, false
+}
+
+// step is what to show.
+func (e *Engine) step(p *position) Step {
+	if p.ask {
+		return AskAccount{Accounts: accountsOf(p.live)}
+	}
+	if p.mustChange() {
+		if p.req.Silent {
+			return Failed{Reason: acr.InteractionRequired}
+		}
+		rules := e.cfg.Hasher.Rules()
+		return AskNewPassword{User: p.held.user, MinLength: rules.MinLength, MaxLength: rules.MaxLength}
+	}
+	switch d := p.decision.(type) {
+	case acr.Issue:
+		if p.held == nil {
+			return Failed{Reason: acr.LoginRequired} // Decide never issues without a user
+		}
+		return Ready{User: p.held.user, Session: p.held.Session, Issue: d}
+	case acr.Fail:
+		return Failed{Reason: d.Reason}
+	}
+	step, ok := p.prompt()
+	switch {
+	case !ok:
+		return Failed{Reason: acr.Unreachable}
+	case step.First:
+		return e.firstStep(p, step)
+	}
+	return e.furtherStep(p, step)
+}
+
+// firstStep asks for a first factor, or for the code that was sent as one.
+func (e *Engine) firstStep(p *position, step acr.Step) Step {
+	if sent := p.txn.Progress.Sent; sent != nil && sent.First && slices.Contains(step.AnyOf, sent.Factor) {
+		ask := AskCode{
+			Choice:   Choice{Factor: sent.Factor},
+			ResendAt: sent.ResendAt, Digits: e.digits(sent.Factor), Reason: step.Reason,
+		}
+		if p.held != nil {
+			ask.User = p.held.user
+		}
+		return ask
+	}
+	ask := AskLogin{Hint: p.txn.LoginHint, Fixed: p.req.Subject != "", Reason: step.Reason}
+	for _, f := range step.AnyOf {
+		if f == acr.Password || isCode(f) && e.sends(f) {
+			ask.Factors = append(ask.Factors, f)
+		}
+	}
+	if p.held != nil {
+		ask.User = &p.held.user
+		own := slices.DeleteFunc(slices.Clone(ask.Factors), func(f acr.Factor) bool {
+			return !slices.ContainsFunc(step.Usable, func(u acr.Enrolment) bool { return u.Factor == f })
+		})
+		if len(own) > 0 {
+			ask.Factors = own
+		}
+	}
+	if len(ask.Factors) == 0 {
+		return Failed{Reason: acr.Unreachable}
+	}
+	return ask
+}
+
+// sends reports whether codes of a factor can be sent at all.
+func (e *Engine) sends(f acr.Factor) bool {
+	_, err := e.cfg.Delivery.Default(channelOf(f))
+	return err == nil
+}
+
+// furtherStep asks for one of the factors that the step allows.
+func (e *Engine) furtherStep(p *position, step acr.Step) Step {
+	open := p.offered(step)
+	if len(open) == 0 {
+		return Failed{Reason: acr.Unreachable}
+	}
+	chosen := slices.IndexFunc(open, func(m means) bool {
+		return m.Choice.Factor == p.txn.Progress.Factor && m.credentialOf() == p.txn.Progress.Credential
+	})
+	if chosen < 0 && len(open) == 1 && open[0].Choice.Factor == acr.TOTP {
+		chosen = 0
+	}
+	if chosen < 0 {
+		return AskFactor{User: p.held.user, Choices: choicesOf(open), Reason: step.Reason}
+	}
+	m := open[chosen]
+	ask := AskCode{
+		User: p.held.user, Choice: m.Choice, Digits: e.digitsOf(m),
+		Others: choicesOf(slices.Delete(slices.Clone(open), chosen, chosen+1)), Reason: step.Reason,
+	}
+	if sent := p.txn.Progress.Sent; isCode(m.Choice.Factor) {
+		if sent == nil || !sent.isFor(m) { // not sent, or for something else
+			return AskFactor{User: p.held.user, Choices: choicesOf(open), Reason: step.Reason}
+		}
+		ask.ResendAt = sent.ResendAt
+	}
+	return ask
+}
+
+// isFor reports whether the code was sent for these means.
+func (s *Sent) isFor(m means) bool {
+	return !s.First && s.Factor == m.Choice.Factor && s.Credential == m.credentialOf()
+}
+
+// offered are the means for a step, those that were shown last first.
+func (p *position) offered(step acr.Step) []means {
+	var out []means
+	for _, m := range p.factors.usable() {
+		if slices.ContainsFunc(step.Usable, func(u acr.Enrolment) bool {
+			return u.Factor == m.Choice.Factor && u.Credential == m.credentialOf()
+		}) {
+			out = append(out, m)
+		}
+	}
+	used := func(m means) int64 {
+		var last int64
+		for _, q := range p.held.Proofs {
+			if q.Factor == m.Choice.Factor && q.Credential == m.credentialOf() {
+				last = max(last, q.At.UnixMicro())
+			}
+		}
+		return last
+	}
+	slices.SortStableFunc(out, func(a, b means) int { return cmp.Compare(used(b), used(a)) })
+	return out
+}
+
+func choicesOf(all []means) []Choice {
+	out := make([]Choice, 0, len(all))
+	for _, m := range all {
+		out = append(out, m.Choice)
+	}
+	return out
+}
+
+// digits is the length of a sent code that has digits only, else 0.
+func (e *Engine) digits(f acr.Factor) int {
+	g := e.cfg.Delivery.Rules(channelOf(f)).Generator
+	if !g.Numeric() {
+		return 0
+	}
+	return g.Len()
+}
+
+func (e *Engine) digitsOf(m means) int {
+	if isCode(m.Choice.Factor) {
+		return e.digits(m.Choice.Factor)
+	}
+	return m.of.Digits
+}

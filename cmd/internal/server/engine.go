@@ -1,0 +1,96 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sallyport-id/sallyport/authn"
+	"github.com/sallyport-id/sallyport/authn/acr"
+	"github.com/sallyport-id/sallyport/authn/password"
+	"github.com/sallyport-id/sallyport/scim"
+	"github.com/sallyport-id/sallyport/storage/seal"
+	"github.com/sallyport-id/sallyport/validation"
+	"github.com/sallyport-id/sallyport/validation/state"
+)
+
+// outboxEvery is how often queued codes are looked for, by every node. Whoever
+// logs in with a code waits for it, so often.
+const outboxEvery = time.Second
+
+// loginHasher gives the login engine the hashing of package password.
+type loginHasher struct{ hasher }
+
+var _ authn.Hasher = loginHasher{}
+
+// Hash implements authn.Hasher.
+func (h loginHasher) Hash(ctx context.Context, text string) (string, error) {
+	hash, err := h.hasher.Hasher.Hash(ctx, password.Of(text))
+	return hash, busyLogin(err)
+}
+
+// Verify implements authn.Hasher.
+func (h loginHasher) Verify(ctx context.Context, hash, text string) (bool, error) {
+	if hash == "" {
+		return false, busyLogin(h.VerifyUnknown(ctx, password.Of(text)))
+	}
+	ok, err := h.hasher.Hasher.Verify(ctx, hash, password.Of(text))
+	return ok, busyLogin(err)
+}
+
+func busyLogin(err error) error {
+	if _, busy := errors.AsType[*password.BusyError](err); busy {
+		return fmt.Errorf("%w: %w", authn.ErrBusy, err)
+	}
+	return err
+}
+
+// newEngine makes the engine that logs people in.
+func (d *Directory) newEngine(ctx context.Context, l *limits, states *state.Sealer) error {
+	known, err := d.db.ServerKey(ctx, seal.PurposeKnown)
+	if err != nil {
+		return fmt.Errorf("load key of known browsers: %w", err)
+	}
+	idle, absolute := d.cfg.SessionLife()
+	d.engine, err = authn.New(authn.Config{
+		Users: d.db, Txns: d.db, Sessions: d.db, Ender: d.db, Tx: d.db, Passwords: d.db, Hasher: loginHasher{d.hasher},
+		PasswordTries: l.password, Factors: l.factors, Sends: l.sends, Outcomes: l.outcomes, Hash: l.hash, Tries: l.tries,
+		Challenges: d.db, Secrets: d.db, Records: d.db, Paths: d.follower.Paths, States: states,
+		Delivery: d.Delivery, Outbox: d.db, Audit: d.db, Life: authn.SessionLife{Idle: idle, Absolute: absolute},
+		Skew: d.cfg.SecondFactors.TOTP.Skew, KnownKey: known, PasswordChanged: d.passwordChanged,
+		Logger: d.logger, Now: d.now,
+	})
+	return err
+}
+
+// passwordChanged announces that a user has changed the password at a login.
+func (d *Directory) passwordChanged(ctx context.Context, u authn.User, ip string) error {
+	return d.follower.PasswordSet(ctx, scim.Caller{ActorType: "user", UserID: u.ID, IP: ip}, u.ID, u.Object)
+}
+
+// SendQueuedCodes sends the codes of logins that wait, as every node does again
+// and again, and returns how many went out.
+func (d *Directory) SendQueuedCodes(ctx context.Context) (int, error) {
+	return d.engine.SendQueued(ctx)
+}
+
+// forgetFactor removes the proofs of a factor that is gone from every session of
+// a user: what was shown with it counts no more.
+func (d *Directory) forgetFactor(ctx context.Context, userID, factor string) error {
+	kind, ok := d.follower.Paths.KindOf(factor)
+	if !ok {
+		return nil
+	}
+	gone := map[validation.EnrolledKind][]acr.Factor{
+		validation.EnrolledTOTP:  {acr.TOTP},
+		validation.EnrolledEmail: {acr.EmailOTP},
+		validation.EnrolledPhone: {acr.SMSOTP, acr.VoiceOTP},
+	}
+	for _, f := range gone[kind] {
+		if _, err := d.db.ForgetProofs(ctx, userID, f, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package validation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/sallyport-id/sallyport/schema"
+	"github.com/sallyport-id/sallyport/validation/delivery"
+	"github.com/sallyport-id/sallyport/validation/totp"
+)
+
+// EnrolledKind is what an enrolled credential is.
+type EnrolledKind string
+
+// The kinds of enrolled credentials.
+const (
+	EnrolledEmail EnrolledKind = "email"
+	EnrolledPhone EnrolledKind = "phone" // reached by SMS and by voice
+	EnrolledTOTP  EnrolledKind = "totp"
+)
+
+// Enrolled is a credential that a user has proved to hold, as a login sees it.
+type Enrolled struct {
+	Kind EnrolledKind
+	// Credential names this very credential: another value, or the same value
+	// proved again, is another one.
+	Credential string
+	// Factor is its name in epochs and challenges: the canonical attribute path,
+	// or "totp". Text is the path as configured, for audit; "" for an app.
+	Factor, Text string
+	// Value is the normalised destination, Masked what may be shown of it; both
+	// are "" for an app.
+	Value, Masked string
+	// AppID and Digits are the id of an app's enrolment and the length of its
+	// codes.
+	AppID  string
+	Digits int
+}
+
+// EnrolledReader reads what users have enrolled. Every field is required.
+type EnrolledReader struct {
+	Paths   *Paths
+	Records Records
+	Secrets totp.Store
+}
+
+// Enrolled returns the credentials of a user in the order of the configured
+// paths, the app first. user is the present document: a value counts only while
+// exactly this value is validated. The switch secondFactorEnabled does not
+// matter here; see SecondFactorEnabled. In a transaction of ctx they stay until
+// it ends, if the user does.
+func (r EnrolledReader) Enrolled(ctx context.Context, userID string, user schema.Object) ([]Enrolled, error) {
+	var out []Enrolled
+	app, err := r.Secrets.TOTP(ctx, userID)
+	switch {
+	case err == nil:
+		out = append(out, Enrolled{
+			Kind: EnrolledTOTP, Credential: factorTOTP + ":" + app.ID, Factor: factorTOTP, AppID: app.ID, Digits: app.Digits,
+		})
+	case !errors.Is(err, totp.ErrNotEnrolled):
+		return nil, fmt.Errorf("read authenticator app: %w", err)
+	}
+	for _, p := range r.Paths.All() {
+		value := p.Get(user)
+		if value == "" {
+			continue
+		}
+		normal, err := p.normal(value)
+		if err != nil {
+			continue // it was never proved
+		}
+		at, ok, err := r.Records.Validated(ctx, userID, p.canonical, normal)
+		if err != nil {
+			return nil, fmt.Errorf("read validation of %s: %w", p.canonical, err)
+		}
+		if ok {
+			out = append(out, p.enrolled(normal, at))
+		}
+	}
+	return out, nil
+}
+
+func (p *Path) enrolled(value string, at time.Time) Enrolled {
+	kind, channel := EnrolledEmail, delivery.Email
+	if p.channel.Telephone() {
+		kind, channel = EnrolledPhone, delivery.SMS
+	}
+	return Enrolled{
+		Kind: kind, Credential: string(kind) + ":" + p.Key + ":" + strconv.FormatInt(at.UnixMicro(), 10),
+		Factor: p.canonical, Text: p.Text, Value: value, Masked: delivery.Mask(channel, value),
+	}
+}
+
+// SecondFactorEnabled reports whether the user has switched second factors on.
+func SecondFactorEnabled(user schema.Object) bool { return enabledFlag(user) == true }
+
+// KindOf returns the kind of a factor by its name in epochs; false if there is
+// no such factor.
+func (ps *Paths) KindOf(factor string) (EnrolledKind, bool) {
+	if factor == factorTOTP {
+		return EnrolledTOTP, true
+	}
+	p, ok := byCanonical(ps.All(), factor)
+	switch {
+	case !ok:
+		return "", false
+	case p.channel.Telephone():
+		return EnrolledPhone, true
+	}
+	return EnrolledEmail, true
+}
