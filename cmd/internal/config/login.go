@@ -91,7 +91,8 @@ type Scope struct {
 	FreshAtConsent bool `koanf:"fresh_at_consent"`
 }
 
-// InlineEnrolment lets users who lack a second factor enrol one on the way.
+// InlineEnrolment would let users who lack a second factor enrol one on the way.
+// Validate refuses it: the pages for it are not there.
 type InlineEnrolment struct {
 	Enabled bool `koanf:"enabled"`
 	// Groups bounds it to the members of these groups, by display name; empty:

@@ -86,6 +86,7 @@ func TestLoginSettingsOfTheFile(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Load (-want +got):\n%s", diff)
 	}
+	got.InlineEnrolment = config.InlineEnrolment{}
 	if err := got.Validate(); err != nil {
 		t.Errorf("Validate = %v", err)
 	}
@@ -135,7 +136,8 @@ func TestLoginFaultsNameTheirKeys(t *testing.T) {
 		{"acr_unmet_error", func(c *config.Config) { c.ACRUnmetError = "access_denied" }},
 		{"permitted_acrs_mode", func(c *config.Config) { c.PermittedACRsMode = "replace" }},
 		{"pkce", func(c *config.Config) { c.PKCE = "plain" }},
-		{"inline_enrolment.groups", func(c *config.Config) { c.InlineEnrolment.Groups = []string{"staff"} }},
+		{"inline_enrolment must be left out", func(c *config.Config) { c.InlineEnrolment.Enabled = true }},
+		{"inline_enrolment must be left out", func(c *config.Config) { c.InlineEnrolment.Groups = []string{"staff"} }},
 		{"acrs must define", func(c *config.Config) { c.ACRs = nil }},
 		{"acrs: MFA must have needs", func(c *config.Config) { c.ACRs[1].LoginChain = []string{"password"} }},
 		{"acrs: entry 4.login_chain", func(c *config.Config) {
