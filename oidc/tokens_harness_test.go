@@ -368,6 +368,7 @@ func newBench(tb testing.TB, edits ...func(*Config)) *bench {
 	cfg := Config{
 		Issuer: testIssuer, Clients: clientRows{r}, Services: serviceRows{rows: r}, Grants: grantRows{rows: r},
 		Devices: deviceRows{rows: r}, Replays: r, Logouts: r, Users: userRows{r}, Engine: engineRows{rows: r},
+		Busy: func(error) bool { return false },
 		Keys: ring, Tx: r, Audit: r, Now: b.clock, Logger: slog.New(slog.DiscardHandler),
 		Policy: Policy{
 			ACRs:        []acr.ACR{{Name: "Default"}, {Name: "MFA"}},
