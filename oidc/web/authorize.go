@@ -2,8 +2,10 @@ package web
 
 import (
 	"fmt"
+	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/sallyport-id/sallyport/oidc"
 )
@@ -55,7 +57,7 @@ func (w *Web) reply(r *request, v view, reply oidc.Reply) error {
 	case oidc.FormPost:
 		r.headers(sourceOf(a.URI))
 		r.noReferrer()
-		v.Title, v.Body = "formpost.title", formPostBody{URI: a.URI, Params: sorted(a.Params)}
+		v.Title, v.Body = "formpost.title", formPostBody{URI: formTarget(a.URI), Params: sorted(a.Params)}
 		if v.App.Name == "" {
 			v.App.Name = hostOf(a.URI)
 		}
@@ -74,8 +76,18 @@ func (w *Web) reply(r *request, v view, reply oidc.Reply) error {
 // formPostBody is an answer that the browser posts (OAuth 2.0 Form Post
 // Response Mode).
 type formPostBody struct {
-	URI    string
+	URI    template.URL
 	Params []param
+}
+
+// formTarget is a registered redirect URI as the action of a form: any scheme
+// but those that run something (RFC 8252 section 7.1 has private ones).
+func formTarget(uri string) template.URL {
+	u, err := url.Parse(uri)
+	if err != nil || slices.Contains([]string{"", "javascript", "data", "vbscript"}, u.Scheme) {
+		return ""
+	}
+	return template.URL(uri) //nolint:gosec // its scheme is checked above, and the URI is registered
 }
 
 type param struct{ Name, Value string }

@@ -245,6 +245,8 @@ type browser struct {
 	jar http.CookieJar
 	// header is sent along, as a browser of today does.
 	header http.Header
+	base   string  // of requests
+	host   *string // another Host header
 }
 
 func newBrowser(t testing.TB, e *echo.Echo) *browser {
@@ -253,7 +255,7 @@ func newBrowser(t testing.TB, e *echo.Echo) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &browser{t: t, e: e, jar: jar, header: http.Header{"Sec-Fetch-Site": {"same-origin"}}}
+	return &browser{t: t, e: e, jar: jar, base: issuer, header: http.Header{"Sec-Fetch-Site": {"same-origin"}}}
 }
 
 // page is an answer, read to its end.
@@ -269,7 +271,10 @@ func (b *browser) do(method, path string, form url.Values) page {
 	if form != nil {
 		body = strings.NewReader(form.Encode())
 	}
-	req := httptest.NewRequest(method, issuer+path, body)
+	req := httptest.NewRequest(method, b.base+path, body)
+	if b.host != nil {
+		req.Host = *b.host
+	}
 	if form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

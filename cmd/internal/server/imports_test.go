@@ -58,7 +58,9 @@ var importTable = map[string][]string{
 	// baseline is the SQL that bench compares the server with.
 	"storage/baseline": {},
 
-	"cmd/internal/config":     {},
+	"cmd/internal/config": {},
+	// demo is a client like any other: it knows the server by its issuer.
+	"cmd/internal/demo":       {},
 	"cmd/internal/server":     {"…"},
 	"cmd/internal/servertest": {"…"},
 	// transfer reads and writes files of resources through package scim.
