@@ -83,7 +83,6 @@ func TestHostileCookies(t *testing.T) {
 		"..a..":                         {"a"},
 		"a b.c":                         {"c"},
 		"a.b.c.d.e.f":                   {"a", "b", "c", "d", "e"},
-		"a\x7f.b":                       {"b"},
 		"":                              nil,
 		"ä":                             nil,
 		"a'--.<b>.c%00.d":               {"d"},
