@@ -144,13 +144,15 @@ func (p *Provider) claimValue(ctx context.Context, u authn.User, name string, s 
 // verified tells whether the address that a claim has now is proved; there is
 // no such claim without an address.
 func (p *Provider) verified(ctx context.Context, u authn.User, claim string, s claimSource) (any, error) {
-	if firstValue(u.Object, s.paths) == nil {
+	value := firstValue(u.Object, s.paths)
+	if value == nil {
 		return nil, nil
 	}
-	if p.cfg.Validated == nil {
+	text, ok := value.(string)
+	if !ok || p.cfg.Validated == nil {
 		return false, nil
 	}
-	return p.cfg.Validated(ctx, u, claim)
+	return p.cfg.Validated(ctx, u, claim, text)
 }
 
 // groupNames are the names of the groups of a user, nil for none.

@@ -151,9 +151,9 @@ type Config struct {
 
 	// Scopes are the provider's own besides the standard ones.
 	Scopes []ServiceScope
-	// Validated reports whether the value that a claim, "email" or
-	// "phone_number", has now is proved to be the user's; nil: never.
-	Validated func(ctx context.Context, u authn.User, claim string) (bool, error)
+	// Validated reports whether the value that the user has of a claim, "email" or
+	// "phone_number", is proved to be the user's; nil: never.
+	Validated func(ctx context.Context, u authn.User, claim, value string) (bool, error)
 	// Claims maps claims to attributes of users; empty: the standard mapping.
 	Claims map[string]string
 	// Locales are the languages of the pages, for discovery.
@@ -261,3 +261,6 @@ func newID() (string, error) {
 	}
 	return id.String(), nil
 }
+
+// HashOf is what is stored of a secret.
+func HashOf(secret string) []byte { return hashOf(secret) }
