@@ -1,6 +1,7 @@
 package acr_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -54,7 +55,7 @@ func TestPasskey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := issued(t, acr.Decide(r, []acr.Proof{passkey(time.Minute, past, methods...)}, has, here()))
-			if len(got.Proofs) != 1 || got.AMR[len(got.AMR)-1] != methods[len(methods)-1] || !contains(got.AMR, "mfa") {
+			if len(got.Proofs) != 1 || got.AMR[len(got.AMR)-1] != methods[len(methods)-1] || !slices.Contains(got.AMR, "mfa") {
 				t.Errorf("Issue = %+v", got)
 			}
 		})
@@ -274,13 +275,4 @@ func TestCommandNeverCounts(t *testing.T) {
 	t.Parallel()
 	r := acr.Requirement{Txn: txn, Candidates: []acr.ACR{single()}}
 	asks(t, acr.Decide(r, []acr.Proof{proof(acr.Command, 0, txn)}, enrolled(acr.Password), here()))
-}
-
-func contains(list []string, text string) bool {
-	for _, s := range list {
-		if s == text {
-			return true
-		}
-	}
-	return false
 }

@@ -41,16 +41,11 @@ func (r Requirement) fresh(p Proof, n Need, a ACR, x Context) bool {
 	if !a.Since.IsZero() {
 		return ours && !p.At.Before(a.Since) && p.Factor != Device
 	}
-	switch p.Factor {
-	case RecoveryCode:
-		return ours
-	case Device:
-		if r.wantsNew() {
-			return false
-		}
-	}
-	if ours {
+	switch {
+	case ours:
 		return true
+	case p.Factor == RecoveryCode, p.Factor == Device && r.wantsNew():
+		return false
 	}
 	limit := r.limit(n)
 	return limit == nil || *limit > 0 && age(x.Now, p.At) <= *limit

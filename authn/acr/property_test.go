@@ -51,9 +51,9 @@ func drawACR(t *rapid.T) acr.ACR {
 	return a
 }
 
-func drawACRs(t *rapid.T, label string, least int) []acr.ACR {
+func drawACRs(t *rapid.T, label string) []acr.ACR {
 	var out []acr.ACR
-	for range rapid.IntRange(least, 2).Draw(t, label) {
+	for range rapid.IntRange(0, 2).Draw(t, label) {
 		out = append(out, drawACR(t))
 	}
 	return out
@@ -61,8 +61,8 @@ func drawACRs(t *rapid.T, label string, least int) []acr.ACR {
 
 // drawRequest draws what a request can choose.
 func drawRequest(t *rapid.T, r acr.Requirement) acr.Requirement {
-	r.Candidates = drawACRs(t, "candidates", 0)
-	r.Fallback = drawACRs(t, "fallback", 0)
+	r.Candidates = drawACRs(t, "candidates")
+	r.Fallback = drawACRs(t, "fallback")
 	r.MaxAge = drawAge(t, "max_age")
 	r.Login = rapid.Bool().Draw(t, "login")
 	r.Silent = rapid.Bool().Draw(t, "silent")
@@ -86,8 +86,8 @@ func drawProof(t *rapid.T, id int) acr.Proof {
 
 func drawScene(t *rapid.T) scene {
 	s := scene{x: here(), r: acr.Requirement{Txn: txn}}
-	s.r.Floors = drawACRs(t, "floors", 0)
-	s.r.UserFloor = drawACRs(t, "user floor", 0)
+	s.r.Floors = drawACRs(t, "floors")
+	s.r.UserFloor = drawACRs(t, "user floor")
 	s.r.MayEnrol = rapid.Bool().Draw(t, "may enrol")
 	s.r = drawRequest(t, s.r)
 	for i := range rapid.IntRange(0, 6).Draw(t, "proofs") {

@@ -20,21 +20,18 @@ func isTree(t reflect.Type) bool {
 
 // setTree reads raw into v; where says which part of the setting it is.
 func setTree(v reflect.Value, raw any, where string) []error {
-	switch v.Kind() {
-	case reflect.Pointer:
-		if raw == nil {
-			return nil
-		}
+	switch kind := v.Kind(); {
+	case kind == reflect.Pointer && raw == nil:
+		return nil
+	case kind == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		return setTree(v.Elem(), raw, where)
-	case reflect.Struct:
+	case kind == reflect.Struct:
 		return setStruct(v, raw, where)
-	case reflect.Map:
+	case kind == reflect.Map:
 		return setMap(v, raw, where)
-	case reflect.Slice:
-		if v.Type().Elem().Kind() == reflect.Struct {
-			return setStructs(v, raw, where)
-		}
+	case kind == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		return setStructs(v, raw, where)
 	}
 	return appendFault(nil, where, setting{value: v, sep: ","}.set(raw))
 }
