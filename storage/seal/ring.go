@@ -28,6 +28,8 @@ const (
 	// PurposeThrottle is for what the counters of the limits are keyed on. It
 	// never rotates, or the counters would begin anew.
 	PurposeThrottle = "sallyport/v1/throttle"
+	// PurposeForms is for the tokens of forms on pages.
+	PurposeForms = "sallyport/v1/forms"
 	// PurposeKnown is for the marks by which browsers are known.
 	PurposeKnown = "sallyport/v1/known"
 )

@@ -2,6 +2,8 @@ package server
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +46,52 @@ func TestDefaultACRs(t *testing.T) {
 	if diff := cmp.Diff([]acr.Factor{acr.Passkey, acr.TOTP, acr.SMSOTP, acr.VoiceOTP, acr.RecoveryCode}, acrs[1].Needs[1].AnyOf); diff != "" {
 		t.Errorf("the second need under nist (-want +got):\n%s", diff)
 	}
+}
+
+// Every example of docs/login.md is usable, and its first is what is there
+// without any configuration.
+func TestLoginExamples(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../docs/login.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(page), "```yaml\n")[1:]
+	if len(blocks) < 5 {
+		t.Fatalf("docs/login.md has %d examples", len(blocks))
+	}
+	for i, block := range blocks {
+		text, _, _ := strings.Cut(block, "```")
+		if strings.Contains(text, "acrs:") && i > 0 { // on its own it lacks those that are defaults
+			text += "default_acrs: [" + firstName(text) + "]\nconsole_required_acr: " + firstName(text) +
+				"\nsecond_factors: {step_up: {acr: " + firstName(text) + ", login_acr: " + firstName(text) + "}}\n"
+		}
+		file := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(config.Source{File: file})
+		if err != nil {
+			t.Errorf("example %d: %v", i+1, err)
+		}
+		if err := cfg.Validate(); err != nil {
+			t.Errorf("example %d: %v", i+1, err)
+		}
+		if _, err := ACRs(cfg); err != nil {
+			t.Errorf("example %d: %v", i+1, err)
+		}
+		if i == 0 {
+			if diff := cmp.Diff(config.Default(), cfg); diff != "" {
+				t.Errorf("the first example is not the default (-default +example):\n%s", diff)
+			}
+		}
+	}
+}
+
+func firstName(text string) string {
+	_, rest, _ := strings.Cut(text, "name: ")
+	name, _, _ := strings.Cut(rest, "\n")
+	return name
 }
 
 // The shorthand of the original is two needs with an interval each.

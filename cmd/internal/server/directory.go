@@ -18,6 +18,8 @@ import (
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/authn/password"
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
+	"github.com/sallyport-id/sallyport/oidc"
+	"github.com/sallyport-id/sallyport/oidc/keys"
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/scim/filter"
@@ -51,6 +53,8 @@ type Directory struct {
 	History   audit.Reader
 	// Delivery sends one-time codes.
 	Delivery *delivery.Providers
+	// Provider is the OpenID Connect provider.
+	Provider *oidc.Provider
 	// Validation serves the sub-resources of users.
 	Validation *validation.Service
 
@@ -70,6 +74,8 @@ type Directory struct {
 	hasher   hasher
 	// engine logs people in.
 	engine *authn.Engine
+	// signing are the keys that sign tokens.
+	signing *keys.Ring
 
 	closing sync.Once
 	closed  error
@@ -136,7 +142,15 @@ func (d *Directory) assemble(ctx context.Context) error {
 	if d.Validation, err = d.newValidation(l, states); err != nil {
 		return err
 	}
-	return d.newEngine(ctx, l, states)
+	if err = d.newEngine(ctx, l, states); err != nil {
+		return err
+	}
+	if err = d.newProvider(l); err != nil {
+		return err
+	}
+	d.engine.Handle(oidc.PurposeAuthorize, d.Provider)
+	d.engine.Handle(oidc.PurposeDevice, d.Provider)
+	return nil
 }
 
 // hasDatabase says whether the embedded database has been made.
@@ -217,7 +231,7 @@ func (d *Directory) newService(ctx context.Context, issuer string, resources sci
 	}
 	return scim.New(scim.Config{
 		Registry: d.Registry, Resources: resources, Members: d.db, Passwords: passwords{d.hasher, d.db},
-		Audit: d.db, History: d.db, Removals: d.db, Auth: d.auth,
+		Audit: d.db, History: d.db, Removals: d.db, Auth: d.authenticator(issuer),
 		BaseURLs: bases, Authority: scim.FrontAuthority(ranges), DefaultProfile: d.cfg.SCIM.DefaultProfile,
 		Limits: limitsOf(d.cfg.SCIM), Brake: brakeOf(d.cfg.SCIM.Brake), CursorKey: cursorKey,
 		OnUserChange: d.follower.UserChanged, OnDeactivate: d.endLogins, OnPassword: d.passwordSet,

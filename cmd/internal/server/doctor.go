@@ -42,7 +42,10 @@ func Examine(ctx context.Context, cfg config.Config, loadErr error, opts Options
 	if err == nil {
 		err = cfg.Validate()
 	}
-	r.add("configuration", err, "all settings are usable")
+	if err == nil {
+		_, err = ACRs(cfg)
+	}
+	r.add("configuration", err, strings.Join(append([]string{"all settings are usable"}, cfg.Warnings()...), "; "))
 	if err != nil {
 		return r.findings
 	}

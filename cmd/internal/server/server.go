@@ -47,6 +47,9 @@ type Options struct {
 	Now func() time.Time
 	// Bulk prepares for many changes at once: more memory for the writer.
 	Bulk bool
+	// Demo is the address of the demo application, which runs beside the server;
+	// "": it does not.
+	Demo string
 	// Existing refuses a data folder without a database: a misspelt folder
 	// would otherwise become an empty directory, and a backup of it would too.
 	Existing bool
@@ -77,6 +80,7 @@ type Server struct {
 	listener net.Listener
 	issuer   string
 	http     *http.Server
+	demo     *demoServer // nil: none
 	tracing  *tracing
 	metrics  *metrics
 	stopping atomic.Bool
@@ -109,12 +113,20 @@ func (s *Server) assemble(ctx context.Context, opts Options) error {
 	if s.dir, err = open(ctx, s.cfg, s.issuer, opts); err != nil {
 		return err
 	}
-	handler, err := s.routes() //nolint:contextcheck // handlers take the context of their request
+	if err := s.dir.startProvider(ctx); err != nil {
+		return err
+	}
+	handler, err := s.routes(ctx)
 	if err != nil {
 		return err
 	}
 	if err := s.front(handler); err != nil {
 		return err
+	}
+	if opts.Demo != "" {
+		if s.demo, err = s.newDemo(ctx, opts.Demo); err != nil {
+			return err
+		}
 	}
 	return s.firstStart(ctx, opts.Notice)
 }
@@ -170,13 +182,25 @@ func (s *Server) Run(ctx context.Context) error {
 		background.Go(func() { s.dir.noticeSender().Run(work, noticesEvery) })
 	}
 	background.Go(func() { s.dir.engine.RunOutbox(work, outboxEvery) })
+	background.Go(func() { s.dir.Provider.RunLogouts(work) })
+	background.Go(func() { s.dir.rotateSigningKeys(work) })
 	defer background.Wait()
 	defer stopWork()
 
 	served := make(chan error, 1)
 	go func() { served <- s.serve() }()
+	if s.demo != nil {
+		background.Go(func() {
+			if err := s.demo.serve(); err != nil {
+				s.logger.ErrorContext(work, "demo application stopped", "error", err)
+			}
+		})
+	}
 	s.logger.InfoContext(ctx, "listening", "address", s.Addr().String(), "issuer", s.issuer,
 		"database", s.dir.Database(), "version", BuildVersion().Version)
+	for _, text := range s.cfg.Warnings() {
+		s.logger.WarnContext(ctx, "a setting may not do what is meant", "setting", text)
+	}
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
@@ -198,6 +222,9 @@ func (s *Server) stop(ctx context.Context, served <-chan error) error {
 	limit, cancel := context.WithTimeout(ctx, s.cfg.ShutdownTimeout)
 	defer cancel()
 	err := s.http.Shutdown(limit)
+	if s.demo != nil {
+		err = errors.Join(err, s.demo.http.Close())
+	}
 	if err != nil {
 		err = errors.Join(fmt.Errorf("requests still running after %s were cut off: %w", s.cfg.ShutdownTimeout, err), s.http.Close())
 	}
@@ -214,6 +241,9 @@ func (s *Server) Close() error {
 		var errs []error
 		if s.http != nil {
 			errs = append(errs, s.http.Close())
+		}
+		if s.demo != nil {
+			errs = append(errs, s.demo.close())
 		}
 		if s.dir != nil {
 			errs = append(errs, s.dir.Close())
@@ -267,7 +297,7 @@ func issuerOf(cfg config.Config, addr net.Addr) string {
 
 // routes makes the router: every route of the program is registered here or by
 // a Register called from here.
-func (s *Server) routes() (http.Handler, error) {
+func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	ranges, err := s.cfg.TrustedRanges()
 	if err != nil {
 		return nil, fmt.Errorf("trusted_proxies: %w", err)
@@ -282,13 +312,17 @@ func (s *Server) routes() (http.Handler, error) {
 		logger: s.logger, now: s.now, trust: proxies, metrics: s.metrics, tracing: s.tracing,
 		headers: newSecurityHeaders(isHTTPS(s.issuer)),
 	}
-	e.Use(o.middleware)
+	e.Use(o.middleware, s.dir.Provider.CORS)
 	s.publicRoutes(e)
 	if err := s.deliveryRoutes(e); err != nil {
 		return nil, err
 	}
 	s.dir.Service.Register(e)
 	s.dir.Validation.Register(e)
+	s.dir.Provider.Register(e)
+	if err := s.webRoutes(ctx, e); err != nil {
+		return nil, err
+	}
 	return e, nil
 }
 
