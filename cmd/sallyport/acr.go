@@ -13,7 +13,8 @@ import (
 )
 
 type acrCmd struct {
-	List acrListCmd `cmd:"" help:"List authentication context classes."`
+	List    acrListCmd    `cmd:"" help:"List authentication context classes."`
+	Explain acrExplainCmd `cmd:"" help:"Say which one a login would end with, and why not the others."`
 }
 
 type acrListCmd struct{}

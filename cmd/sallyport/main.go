@@ -32,7 +32,7 @@ type cli struct {
 	Serve    serveCmd    `cmd:"" help:"Serve SCIM."`
 	Token    tokenCmd    `cmd:"" help:"Make, list and revoke provisioning tokens."`
 	User     userCmd     `cmd:"" help:"Make, show, list, delete and restore users."`
-	ACR      acrCmd      `cmd:"" name:"acr" help:"List authentication context classes."`
+	ACR      acrCmd      `cmd:"" name:"acr" help:"List and explain authentication context classes."`
 	Import   importCmd   `cmd:"" help:"Import users and groups from NDJSON or CSV."`
 	Export   exportCmd   `cmd:"" help:"Export users and groups as NDJSON."`
 	Audit    auditCmd    `cmd:"" help:"Show the audit trail."`
