@@ -20,6 +20,8 @@ type view struct {
 	p      *Profile
 	base   string
 	domain string
+	// place is the quoted URL of a resource up to its id.
+	place []byte
 
 	verbatim bool // the document can be sent as it is stored
 	members  bool // the relation attribute is wanted
@@ -29,13 +31,16 @@ type view struct {
 
 func (s *Service) view(caller Caller, rt *schema.ResourceType, pr *schema.Projection, base string) *view {
 	info := s.types[rt]
-	return &view{
+	v := &view{
 		rt: rt, info: info, pr: pr, p: s.profileOf(caller), base: s.baseOr(base), domain: caller.Domain,
 		verbatim: rt.Verbatim(pr) && (pr == nil || wholeOrNone(pr, info.relation, info.derived, info.meta)),
 		members:  info.relation != nil && pr.Wants(*info.relation),
 		groups:   info.derived != nil && pr.Wants(*info.derived),
 		meta:     info.meta == nil || pr.Wants(*info.meta),
 	}
+	v.place = appendString(nil, location(v.base, rt, ""))
+	v.place = v.place[:len(v.place)-1]
+	return v
 }
 
 // wholeOrNone reports whether the projection shows each attribute with all its
@@ -208,7 +213,10 @@ func (v *view) appendMeta(b []byte, rec *Record) []byte {
 	b = append(b, `","lastModified":"`...)
 	b = appendTime(b, rec.LastModified)
 	b = append(b, `","location":`...)
-	b = appendString(b, location(v.base, v.rt, rec.ID))
+	b = append(b, v.place...)
+	open := len(b)
+	b = appendString(b, rec.ID)
+	b = append(b[:open], b[open+1:]...) // the quotes are those of place and of the id
 	b = append(b, `,"version":"W/\"`...)
 	b = strconv.AppendInt(b, rec.Version, 10)
 	return append(b, `\""}`...)

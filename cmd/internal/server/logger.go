@@ -13,12 +13,25 @@ import (
 // and error.
 func NewLogger(settings config.Log, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level(settings.Level)}
-	var inner slog.Handler = slog.NewTextHandler(w, options)
+	out := &lockedWriter{w: w}
+	var inner slog.Handler = slog.NewTextHandler(out, options)
 	if settings.Format == "json" {
-		inner = slog.NewJSONHandler(w, options)
+		inner = slog.NewJSONHandler(out, options)
 	}
-	out, _ := w.(flusher)
-	return slog.New(&redactor{Handler: inner, out: out})
+	kept, _ := w.(flusher)
+	return slog.New(&redactor{Handler: inner, out: kept, lines: &lineWriter{json: settings.Format == "json", out: out}})
+}
+
+// logRequest writes the line of a request.
+func logRequest(ctx context.Context, logger *slog.Logger, l *requestLine) {
+	if !logger.Enabled(ctx, l.level) {
+		return
+	}
+	h, ok := logger.Handler().(*redactor)
+	if ok && h.lines != nil && l.level < slog.LevelWarn && h.lines.write(l) {
+		return
+	}
+	_ = logger.Handler().Handle(ctx, l.record()) // as the logger does
 }
 
 func level(name string) slog.Level {
@@ -43,7 +56,8 @@ type flusher interface{ Flush() error }
 // built the slow way.
 type redactor struct {
 	slog.Handler
-	out flusher // nil: nothing is kept back
+	out   flusher     // nil: nothing is kept back
+	lines *lineWriter // nil: the handler says more than the record
 }
 
 // Handle implements slog.Handler.
@@ -76,12 +90,12 @@ func (h *redactor) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for i, a := range attrs {
 		clean[i] = redact(a)
 	}
-	return &redactor{h.Handler.WithAttrs(clean), h.out}
+	return &redactor{Handler: h.Handler.WithAttrs(clean), out: h.out}
 }
 
 // WithGroup implements slog.Handler.
 func (h *redactor) WithGroup(name string) slog.Handler {
-	return &redactor{h.Handler.WithGroup(name), h.out}
+	return &redactor{Handler: h.Handler.WithGroup(name), out: h.out}
 }
 
 // hidesSecret says whether redact would change the attribute, or may.

@@ -135,34 +135,26 @@ func (o *observer) end(c echo.Context, span trace.Span, took time.Duration, err 
 		}
 		span.End()
 	}
-	lvl := slog.LevelInfo
-	if w.Status >= http.StatusInternalServerError {
-		lvl = slog.LevelError
+	l := requestLine{
+		level: slog.LevelInfo, method: knownMethod(r.Method), route: pattern, status: w.Status, took: took, bytes: w.Size,
+		requestID: w.Header().Get(echo.HeaderXRequestID), ip: c.RealIP(), at: o.now(),
 	}
-	if !o.logger.Enabled(r.Context(), lvl) {
-		return
-	}
-	attrs := make([]slog.Attr, 0, 12)
-	attrs = append(attrs,
-		slog.String("method", knownMethod(r.Method)), slog.String("route", pattern), slog.Int("status", w.Status),
-		slog.Int64("duration_us", took.Microseconds()), slog.Int64("bytes", w.Size),
-		slog.String("request_id", w.Header().Get(echo.HeaderXRequestID)), slog.String("ip", c.RealIP()))
-	if id := c.Param("id"); id != "" && plainID(id) {
-		attrs = append(attrs, slog.String("resource_id", id))
+	if id := c.Param("id"); plainID(id) {
+		l.resourceID = id
 	}
 	if caller, ok := scim.CallerOf(c); ok {
-		attrs = append(attrs, slog.String("token_id", caller.TokenID))
+		l.tokenID = caller.TokenID
 	}
 	if span.SpanContext().HasTraceID() {
-		attrs = append(attrs, slog.String("trace_id", span.SpanContext().TraceID().String()))
+		l.traceID = span.SpanContext().TraceID().String()
 	}
-	if err != nil && w.Status >= http.StatusInternalServerError {
-		attrs = append(attrs, slog.String("error", err.Error()))
+	if w.Status >= http.StatusInternalServerError {
+		l.level = slog.LevelError
+		if err != nil {
+			l.fault = err.Error()
+		}
 	}
-	// Past the logger, which would look up the line of code that calls it.
-	line := slog.NewRecord(o.now(), lvl, "request", 0)
-	line.AddAttrs(attrs...)
-	_ = o.logger.Handler().Handle(r.Context(), line) // as the logger does
+	logRequest(r.Context(), o.logger, &l)
 }
 
 func route(c echo.Context) string {
