@@ -35,7 +35,7 @@ const (
 	annPassword = "correct horse battery"
 	bobPassword = "staple of another horse"
 	annEmail    = "ann@example.org"
-	annPhone    = "+493012345678"
+	annPhone    = "+4915112345678"
 )
 
 // quickHasher hashes without being slow, and counts the work. Hashes that
@@ -135,9 +135,9 @@ type limits struct {
 }
 
 // eachWorld runs a test on both databases.
-func eachWorld(t *testing.T, run func(w *world)) {
+func eachWorld(t *testing.T, run func(t *testing.T, w *world)) {
 	t.Helper()
-	storagetest.EachDatabase(t, func(t *testing.T, o *storagetest.Opener) { run(newWorld(t, o)) })
+	storagetest.EachDatabase(t, func(t *testing.T, o *storagetest.Opener) { run(t, newWorld(t, o)) })
 }
 
 func newWorld(t *testing.T, o *storagetest.Opener) *world {

@@ -19,7 +19,7 @@ import (
 
 func TestPasswordLogsIn(t *testing.T) {
 	t.Parallel()
-	eachWorld(t, func(w *world) {
+	eachWorld(t, func(t *testing.T, w *world) {
 		b := w.browser()
 		id := b.begin(want{ACRs: []string{"Default"}}, func(n *authn.NewTxn) { n.LoginHint = "ann" })
 		ask := stepIs[authn.AskLogin](w, b.next(id))
@@ -48,7 +48,7 @@ func TestPasswordLogsIn(t *testing.T) {
 // TestLoginByEmail: an address that exactly one user has is a login too.
 func TestLoginByEmail(t *testing.T) {
 	t.Parallel()
-	eachWorld(t, func(w *world) {
+	eachWorld(t, func(t *testing.T, w *world) {
 		b := w.browser()
 		b.mustLogin(b.begin(want{ACRs: []string{"Default"}}), "ANN@work.example", annPassword)
 		w.edit(w.bob, func(o schema.Object) { o["emails"] = []any{schema.Object{"value": "Ann@Work.example"}} })
@@ -61,7 +61,7 @@ func TestLoginByEmail(t *testing.T) {
 // the same work, and so are the tries that come too early (security.md 2.2, 5).
 func TestLoginTellsNothing(t *testing.T) {
 	t.Parallel()
-	eachWorld(t, func(w *world) {
+	eachWorld(t, func(t *testing.T, w *world) {
 		w.active(w.bob, false)
 		answers := map[string][]string{}
 		for _, name := range []string{"ann", "nobody", "bob"} {
@@ -111,7 +111,7 @@ func TestLoginTellsNothing(t *testing.T) {
 // TestSpellingsShareACounter: security.md 2.1, row 25 of section 8.
 func TestSpellingsShareACounter(t *testing.T) {
 	t.Parallel()
-	eachWorld(t, func(w *world) {
+	eachWorld(t, func(t *testing.T, w *world) {
 		b := w.browser()
 		id := b.begin(want{ACRs: []string{"Default"}})
 		for _, name := range []string{"ann", "ANN", "Ann", "ann@work.example", "ANN@WORK.example"} {
@@ -129,7 +129,7 @@ func TestSpellingsShareACounter(t *testing.T) {
 // the password.
 func TestKnownBrowserPassesCeiling(t *testing.T) {
 	t.Parallel()
-	eachWorld(t, func(w *world) {
+	eachWorld(t, func(t *testing.T, w *world) {
 		known := w.browser()
 		known.mustLogin(known.begin(want{ACRs: []string{"Default"}}), "ann", annPassword)
 		known.v.Sessions = nil
@@ -156,7 +156,7 @@ func TestKnownBrowserPassesCeiling(t *testing.T) {
 // nothing.
 func TestRehash(t *testing.T) {
 	t.Parallel()
-	eachWorld(t, func(w *world) {
+	eachWorld(t, func(t *testing.T, w *world) {
 		w.check(w.db.SetPassword(w.Context(), w.ann, "old:"+w.hasher.sum("pa\u0308ssword"), w.o.Clock.Now()))
 		before := must(w.db.UserByID(w.Context(), w.ann))(w)
 		b := w.browser()
@@ -175,7 +175,7 @@ func TestRehash(t *testing.T) {
 // earlier one is dead (ASVS 7.2.4).
 func TestSessionIDRotates(t *testing.T) {
 	t.Parallel()
-	eachWorld(t, func(w *world) {
+	eachWorld(t, func(t *testing.T, w *world) {
 		w.enrolApp()
 		b := w.browser()
 		id := b.begin(want{ACRs: []string{"MFA"}})
@@ -205,7 +205,7 @@ func TestSessionIDRotates(t *testing.T) {
 // else, also in a transaction that is begun anew.
 func TestMustChangePassword(t *testing.T) {
 	t.Parallel()
-	eachWorld(t, func(w *world) {
+	eachWorld(t, func(t *testing.T, w *world) {
 		w.enrolApp()
 		w.check(w.db.SetMustChange(w.Context(), w.ann, true))
 		other := w.browser()
@@ -261,7 +261,7 @@ func TestMustChangePassword(t *testing.T) {
 // neither in between; on two nodes.
 func TestPassword12hTOTP6h(t *testing.T) {
 	t.Parallel()
-	eachWorld(t, func(w *world) {
+	eachWorld(t, func(t *testing.T, w *world) {
 		w.enrolApp()
 		nodes := []*authn.Engine{w.engine, w.node(w.o.Open(w), nil)}
 		b := w.browser()
@@ -312,7 +312,7 @@ func earlier(a, b time.Time) time.Time {
 // TestSessionEndsIdleAndAbsolute: security.md 1.
 func TestSessionEndsIdleAndAbsolute(t *testing.T) {
 	t.Parallel()
-	eachWorld(t, func(w *world) {
+	eachWorld(t, func(t *testing.T, w *world) {
 		e := w.node(w.db, func(c *authn.Config) { c.Life = authn.SessionLife{Idle: time.Hour, Absolute: 3 * time.Hour} })
 		b := w.browser()
 		b.e = e
@@ -338,7 +338,7 @@ func (failing) Append(context.Context, ...audit.Event) error { return errors.New
 // of it stays.
 func TestFailsClosed(t *testing.T) {
 	t.Parallel()
-	eachWorld(t, func(w *world) {
+	eachWorld(t, func(t *testing.T, w *world) {
 		b := w.browser()
 		id := b.begin(want{ACRs: []string{"Default"}})
 		b.e = w.node(w.db, func(c *authn.Config) { c.Audit = failing{} })
