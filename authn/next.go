@@ -91,7 +91,8 @@ func (e *Engine) update(ctx context.Context, t Txn, edit func(p *Progress)) erro
 
 func outOfStep() *Refusal { return &Refusal{Reason: OutOfStep} }
 
-// Account takes one of the accounts of this browser for the transaction.
+// Account takes one of the accounts of this browser for the transaction. What
+// another person saw of it, and wanted to unlock, is forgotten.
 func (e *Engine) Account(ctx context.Context, v Visitor, t Txn, sessionID string) (Grants, error) {
 	p, err := e.position(ctx, v, t)
 	if err != nil {
@@ -102,7 +103,7 @@ func (e *Engine) Account(ctx context.Context, v Visitor, t Txn, sessionID string
 			continue
 		}
 		err := e.update(ctx, t, func(g *Progress) {
-			*g = Progress{UserID: h.UserID, SessionID: h.ID, Chosen: true, Verify: g.Verify}
+			*g = Progress{UserID: h.UserID, SessionID: h.ID, Chosen: true}
 		})
 		return Grants{Sessions: secretsWith(h.secret, p.live, "")}, err
 	}
@@ -110,7 +111,8 @@ func (e *Engine) Account(ctx context.Context, v Visitor, t Txn, sessionID string
 }
 
 // Another lets the person log in as somebody else. The sessions of the browser
-// stay. A transaction that must be about one user refuses.
+// stay, and what this person wanted to unlock is forgotten. A transaction that
+// must be about one user refuses.
 func (e *Engine) Another(ctx context.Context, v Visitor, t Txn) error {
 	p, err := e.position(ctx, v, t)
 	if err != nil {
@@ -120,7 +122,7 @@ func (e *Engine) Another(ctx context.Context, v Visitor, t Txn) error {
 	if p.req.Subject != "" && (sent == nil || !sent.First) {
 		return outOfStep()
 	}
-	return e.update(ctx, t, func(g *Progress) { *g = Progress{Chosen: p.req.Subject == "", Verify: g.Verify} })
+	return e.update(ctx, t, func(g *Progress) { *g = Progress{Chosen: p.req.Subject == ""} })
 }
 
 // Verify says that the person wants to reach an ACR beyond what is required; the

@@ -44,7 +44,7 @@ func (e *Engine) prove(ctx context.Context, p *position, s shown) (Grants, error
 			return err
 		}
 		err = e.update(ctx, p.txn, func(g *Progress) {
-			*g = Progress{UserID: u.ID, SessionID: now.ID, Chosen: true, Verify: g.Verify}
+			*g = Progress{UserID: u.ID, SessionID: now.ID, Chosen: true, Verify: g.Verify, ConsentAt: g.ConsentAt}
 		})
 		if err != nil {
 			return err
