@@ -128,7 +128,11 @@ func (s *Server) assemble(ctx context.Context, opts Options) error {
 			return err
 		}
 	}
-	return s.firstStart(ctx, opts.Notice)
+	if err := s.firstStart(ctx, opts.Notice); err != nil || s.demo == nil {
+		return err
+	}
+	_, err = fmt.Fprintf(opts.Notice, "The demo application is at %s\n", s.demo.base)
+	return err
 }
 
 // front makes the HTTP server: HTTP/1.1 and HTTP/2, over TLS when there is a
@@ -161,6 +165,14 @@ func (s *Server) front(handler http.Handler) error {
 
 // Issuer is the public base URL, without a trailing slash.
 func (s *Server) Issuer() string { return s.issuer }
+
+// DemoURL is where the demo application stands; "": it does not run.
+func (s *Server) DemoURL() string {
+	if s.demo == nil {
+		return ""
+	}
+	return s.demo.base
+}
 
 // Addr is the address listened on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
@@ -307,7 +319,7 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = proxies.ipExtractor()
 	e.SchemeExtractor = proxies.schemeExtractor()
-	e.HTTPErrorHandler = s.errorHandler()
+	e.HTTPErrorHandler = s.dir.Provider.ErrorHandler(s.errorHandler())
 	o := &observer{
 		logger: s.logger, now: s.now, trust: proxies, metrics: s.metrics, tracing: s.tracing,
 		headers: newSecurityHeaders(isHTTPS(s.issuer)),

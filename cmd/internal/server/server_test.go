@@ -364,10 +364,13 @@ func TestEveryRouteNeedsACredential(t *testing.T) {
 	if !ok {
 		t.Fatalf("the handler is a %T", s.Handler())
 	}
+	// Pages, and endpoints that say more about a faulty request than 401, have
+	// tests of their own.
+	pages := regexp.MustCompile(`^(/login/.*|/device|/assets/.*|/oauth/(authorize|logout)(/.*)?|/oauth/jwks|/\.well-known/.*|/oauth/(token|par|revoke|device_authorization|introspect))$`)
 	public := regexp.MustCompile(`^(/|/healthz|/readyz|/metrics|/dev/inbox(\.json|\.css)?|/scim/v2/(ServiceProviderConfig|Schemas|ResourceTypes)(/.*)?)$`)
 	tested := 0
 	for _, r := range router.Routes() {
-		if public.MatchString(r.Path) || r.Method == "echo_route_not_found" {
+		if public.MatchString(r.Path) || pages.MatchString(r.Path) || r.Method == "echo_route_not_found" {
 			continue
 		}
 		path := strings.NewReplacer(":id", "x", "*", "x").Replace(r.Path)
@@ -375,6 +378,16 @@ func TestEveryRouteNeedsACredential(t *testing.T) {
 			t.Errorf("%s %s without a credential = %d, want 401", r.Method, r.Path, got.Status)
 		}
 		tested++
+	}
+	// Without a credential a client is told so, whatever else is missing.
+	for _, path := range []string{"token", "par", "revoke", "device_authorization", "introspect"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/oauth/"+path, http.NoBody)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		rec := httptest.NewRecorder()
+		s.Handler().ServeHTTP(rec, r)
+		if rec.Code != http.StatusUnauthorized {
+			t.Errorf("POST /oauth/%s without a credential = %d, want 401", path, rec.Code)
+		}
 	}
 	if tested < 20 {
 		t.Errorf("only %d routes tested", tested)
