@@ -123,7 +123,11 @@ func (d *Directory) assemble(ctx context.Context) error {
 	if d.Delivery, err = d.newDelivery(); err != nil {
 		return err
 	}
-	argon, err := password.New(password.Config{})
+	rules, err := passwordConfig(d.cfg)
+	if err != nil {
+		return err
+	}
+	argon, err := password.New(rules)
 	if err != nil {
 		return fmt.Errorf("prepare password hashing: %w", err)
 	}
