@@ -30,6 +30,11 @@ type Server struct {
 	done   chan error
 	once   sync.Once
 	err    error
+
+	dialing    sync.Once
+	client     *http.Client
+	admin      sync.Once
+	adminToken string
 }
 
 // EachDatabase runs a test on a fresh server of every kind of database.
@@ -81,6 +86,12 @@ func Start(tb testing.TB, cfg config.Config, edits ...func(*config.Config)) *Ser
 // StartAt is Start with a clock.
 func StartAt(tb testing.TB, now func() time.Time, cfg config.Config, edits ...func(*config.Config)) *Server {
 	tb.Helper()
+	return StartWith(tb, server.Options{Now: now}, cfg, edits...)
+}
+
+// StartWith is Start with options; log and notice are those of the Server.
+func StartWith(tb testing.TB, opts server.Options, cfg config.Config, edits ...func(*config.Config)) *Server {
+	tb.Helper()
 	for _, edit := range edits {
 		edit(&cfg)
 	}
@@ -91,9 +102,8 @@ func StartAt(tb testing.TB, now func() time.Time, cfg config.Config, edits ...fu
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	var err error
-	s.Server, err = server.New(ctx, cfg, server.Options{
-		Logger: server.NewLogger(cfg.Log, s.Log), Notice: s.Notice, Now: now,
-	})
+	opts.Logger, opts.Notice = server.NewLogger(cfg.Log, s.Log), s.Notice
+	s.Server, err = server.New(ctx, cfg, opts)
 	if err != nil {
 		cancel()
 		tb.Fatalf("start server: %v", err)
@@ -174,7 +184,7 @@ func (s *Server) Do(tb testing.TB, method, path, token, body string) Reply {
 	if body != "" {
 		req.Header.Set("Content-Type", "application/scim+json")
 	}
-	return Send(tb, http.DefaultClient, req)
+	return Send(tb, &http.Client{Transport: s.HTTP().Transport}, req)
 }
 
 // Send sends a request and reads the answer.
