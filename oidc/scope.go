@@ -156,3 +156,17 @@ func withinAudience(scopes []string, known map[string]knownScope, resources []st
 		return name != ScopeOpenID && name != ScopeOffline && !slices.Contains(resources, s.audience)
 	})
 }
+
+// ScopeTexts returns what the operator says of scopes, by name; scopes that
+// nobody knows any more are left out.
+func (p *Provider) ScopeTexts(ctx context.Context, names []string) (map[string]ServiceScope, error) {
+	known, err := p.catalogue(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]ServiceScope, len(known))
+	for name, s := range known {
+		out[name] = s.ServiceScope
+	}
+	return out, nil
+}

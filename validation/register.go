@@ -21,6 +21,7 @@ func (s *Service) Register(e *echo.Echo, mw ...echo.MiddlewareFunc) {
 	}
 	r.password()
 	r.sessions()
+	r.consents()
 	r.account()
 }
 

@@ -75,6 +75,9 @@ type Config struct {
 	Passwords     PasswordStore
 	Hasher        PasswordHasher
 	PasswordTries *throttle.Passwords
+	// Consents are what users have said to applications; nil: there are no
+	// sub-resources about them.
+	Consents ConsentStore
 	// AdminSetsPasswords lets administrators choose a password for another user.
 	AdminSetsPasswords bool
 	// Freshness asks for step-up; nil asks nobody.
