@@ -12,6 +12,7 @@ type keyCmd struct {
 	List     keyListCmd     `cmd:"" aliases:"status" help:"List the master keys and what they seal."`
 	Rotate   keyRotateCmd   `cmd:"" help:"Seal with a new master key from now on."`
 	Reseal   keyResealCmd   `cmd:"" help:"Seal everything anew with the first master key."`
+	Signing  keySigningCmd  `cmd:"" help:"List and rotate the keys that sign tokens."`
 }
 
 type keyGenerateCmd struct{}
