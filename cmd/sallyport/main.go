@@ -29,9 +29,11 @@ func main() {
 type cli struct {
 	globals
 
-	Serve    serveCmd    `cmd:"" help:"Serve SCIM."`
+	Serve    serveCmd    `cmd:"" help:"Serve SCIM and OpenID Connect."`
 	Token    tokenCmd    `cmd:"" help:"Make, list and revoke provisioning tokens."`
 	User     userCmd     `cmd:"" help:"Make, show, list, delete and restore users."`
+	Client   clientCmd   `cmd:"" help:"Register, show, change and remove applications."`
+	Service  serviceCmd  `cmd:"" help:"Register, list and remove APIs that take access tokens."`
 	ACR      acrCmd      `cmd:"" name:"acr" help:"List and explain authentication context classes."`
 	Import   importCmd   `cmd:"" help:"Import users and groups from NDJSON or CSV."`
 	Export   exportCmd   `cmd:"" help:"Export users and groups as NDJSON."`
@@ -47,7 +49,7 @@ type cli struct {
 	ShowVersion kong.VersionFlag `name:"version" hidden:""`
 }
 
-const description = `Sallyport keeps a directory of users and groups and serves it over SCIM 2.0.
+const description = `Sallyport keeps a directory of users and groups, serves it over SCIM 2.0, and logs people in to applications as an OpenID Connect provider.
 
 Every setting can also be given in the environment (SALLYPORT_DATA, SALLYPORT_LISTEN, SALLYPORT_DATABASE_URL …), secrets also by file (SALLYPORT_DATABASE_URL_FILE …).
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,9 +37,22 @@ const keyFileName = "master.key"
 // databaseName is the file of the embedded database in the data folder.
 const databaseName = "sallyport.db"
 
-// commandBase is the base of locations that commands show when no issuer is
-// configured.
-const commandBase = "http://127.0.0.1:8080"
+// commandIssuer is the base of locations that commands show: where a server with
+// these settings listens when no issuer is configured.
+func commandIssuer(cfg config.Config) string {
+	if cfg.Issuer != "" {
+		return trimSlash(cfg.Issuer)
+	}
+	scheme := "http"
+	if cfg.TLS.Cert != "" {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(cfg.Listen)
+	if err != nil || host == "" {
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
 
 // Directory is the data of Sallyport with the services on it: all that a
 // command needs. Commands and servers may have the same data open at once.
@@ -84,11 +98,7 @@ type Directory struct {
 // Open opens the data for a command. The settings must have passed Validate,
 // but for the issuer, which a command does not need. Close it.
 func Open(ctx context.Context, cfg config.Config, opts Options) (*Directory, error) {
-	base := commandBase
-	if cfg.Issuer != "" {
-		base = trimSlash(cfg.Issuer)
-	}
-	return open(ctx, cfg, base, opts.withDefaults())
+	return open(ctx, cfg, commandIssuer(cfg), opts.withDefaults())
 }
 
 func open(ctx context.Context, cfg config.Config, issuer string, opts Options) (*Directory, error) {
