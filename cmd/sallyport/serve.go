@@ -10,11 +10,13 @@ import (
 )
 
 type serveCmd struct {
-	Listen   string `placeholder:"ADDR" help:"Address to listen on (SALLYPORT_LISTEN; default 127.0.0.1:8080)."`
-	Issuer   string `placeholder:"URL" help:"Public base URL of this server (SALLYPORT_ISSUER; default: the address listened on)."`
-	TLSCert  string `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate with its chain, PEM. Read again when it changes."`
-	TLSKey   string `name:"tls-key" type:"path" placeholder:"FILE" help:"Key of the certificate, PEM."`
-	LogLevel string `placeholder:"LEVEL" help:"debug, info, warn or error (SALLYPORT_LOG_LEVEL; default info)."`
+	Listen     string `placeholder:"ADDR" help:"Address to listen on (SALLYPORT_LISTEN; default 127.0.0.1:8080)."`
+	Issuer     string `placeholder:"URL" help:"Public base URL of this server (SALLYPORT_ISSUER; default: the address listened on)."`
+	TLSCert    string `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate with its chain, PEM. Read again when it changes."`
+	TLSKey     string `name:"tls-key" type:"path" placeholder:"FILE" help:"Key of the certificate, PEM."`
+	Demo       bool   `help:"Also serve a demo application that logs in here; only with a loopback issuer."`
+	DemoListen string `placeholder:"ADDR" default:"127.0.0.1:8081" help:"Address of the demo application (default 127.0.0.1:8081)."`
+	LogLevel   string `placeholder:"LEVEL" help:"debug, info, warn or error (SALLYPORT_LOG_LEVEL; default info)."`
 }
 
 // Help is shown by --help.
@@ -25,6 +27,7 @@ Without SALLYPORT_DATABASE_URL the data is in the embedded SQLite database of th
 
 Examples:
   sallyport serve
+  sallyport serve --demo
   sallyport serve --data /var/lib/sallyport --listen :443 --issuer https://id.example.org --tls-cert cert.pem --tls-key key.pem
   SALLYPORT_DATABASE_URL=postgres://sallyport@db/sallyport SALLYPORT_MASTER_KEY_FILE=/run/secrets/key sallyport serve --issuer https://id.example.org`
 }
@@ -45,9 +48,13 @@ func (c *serveCmd) Run(ctx context.Context, a *app) (err error) {
 	}
 	log := server.NewLogBuffer(a.stderr)
 	defer func() { err = errors.Join(err, log.Close()) }()
-	s, err := server.New(ctx, cfg, server.Options{
+	options := server.Options{
 		Logger: server.NewLogger(cfg.Log, log), Notice: a.stdout, Getenv: a.getenv, Now: time.Now,
-	})
+	}
+	if c.Demo {
+		options.Demo = c.DemoListen
+	}
+	s, err := server.New(ctx, cfg, options)
 	if err != nil {
 		return err
 	}
