@@ -128,7 +128,7 @@ type node struct {
 
 // world is a database with a user who is logged in, and nodes on it.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	o     *storagetest.Opener
 	db    *storage.DB
 	user  authn.User
@@ -156,7 +156,7 @@ func policy() oidc.Policy {
 }
 
 // newWorld has two nodes on one database.
-func newWorld(t *testing.T, o *storagetest.Opener, edits ...func(*oidc.Config)) *world {
+func newWorld(t testing.TB, o *storagetest.Opener, edits ...func(*oidc.Config)) *world {
 	t.Helper()
 	w := &world{t: t, o: o}
 	w.db = o.Open(t)

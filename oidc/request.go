@@ -249,7 +249,7 @@ func (p *Provider) checkHint(ctx context.Context, _ Client, q params, r *request
 		return nil
 	}
 	hint, err := p.verifyIDTokenHint(ctx, q["id_token_hint"])
-	if _, ours := errors.AsType[*Error](err); ours {
+	if errors.Is(err, errHint) {
 		return (&Error{Code: InvalidRequest, Description: "id_token_hint is not an ID token of this server."}).Because(err)
 	}
 	if err != nil {
