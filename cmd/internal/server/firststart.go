@@ -23,7 +23,7 @@ func (s *Server) firstStart(ctx context.Context, notice io.Writer) error {
 	}
 	base := s.issuer + scimPath
 	if len(tokens) > 0 {
-		_, err = fmt.Fprintf(notice, "Sallyport is at %s\n", base)
+		_, err = fmt.Fprintf(notice, "Sallyport is at %s\nOpenID Connect is at %s\n", base, s.issuer)
 		return err
 	}
 	secret, _, err := s.dir.Tokens.Issue(ctx, scim.NewToken{
@@ -36,6 +36,7 @@ func (s *Server) firstStart(ctx context.Context, notice io.Writer) error {
 		return fmt.Errorf("make the first token: %w", err)
 	}
 	_, err = fmt.Fprintf(notice, `Sallyport is at %[1]s
+OpenID Connect is at %[3]s
 
 This is its first start. A provisioning token, shown only now:
 
@@ -47,6 +48,9 @@ Try it:
 
 Give the base URL %[1]s and a token to your provisioning
 system. Further tokens: sallyport token create --name NAME
-`, base, secret.Reveal())
+
+Give the issuer %[3]s to applications that people log in to.
+Register them: sallyport client create --redirect-uri URL
+`, base, secret.Reveal(), s.issuer)
 	return err
 }
