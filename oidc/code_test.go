@@ -16,10 +16,10 @@ import (
 
 // each runs a test on every kind of database, with a client "app" and its
 // secret, the user logged in by password.
-func each(t *testing.T, edit func(*oidc.Client), run func(t *testing.T, w *world, secret string)) {
+func each(t *testing.T, edit func(*oidc.Client), run func(t *testing.T, w *world, secret string), edits ...func(*oidc.Config)) {
 	t.Parallel()
 	storagetest.EachDatabase(t, func(t *testing.T, o *storagetest.Opener) {
-		w := newWorld(t, o)
+		w := newWorld(t, o, edits...)
 		_, secret := w.client(edit)
 		w.login(acr.Password)
 		run(t, w, secret)

@@ -91,7 +91,7 @@ func parseRegistered(uri string) (*url.URL, error) {
 		return nil, errors.New("it is not absolute")
 	case u.User != nil:
 		return nil, errors.New("it has a user name")
-	case u.Scheme != strings.ToLower(u.Scheme):
+	case !strings.HasPrefix(uri, u.Scheme+":"): // parsing lowers it
 		return nil, errors.New("its scheme has capitals")
 	case hasDotSegment(u.EscapedPath()):
 		return nil, errors.New("its path has a segment of dots")
