@@ -102,16 +102,15 @@ func (p *Provider) deliverLogout(ctx context.Context, sender *http.Client, n Log
 	if err != nil {
 		return false, fmt.Errorf("read client of logout notice: %w", err)
 	}
-	sent := p.sendLogout(ctx, sender, c, n)
-	if sent == nil {
-		return true, p.cfg.Logouts.RemoveLogout(ctx, n.ID)
-	}
-	if ctx.Err() != nil {
-		return false, nil // the claim runs out, and another try is made
-	}
 	waits := logoutWaits()
-	if n.Attempts > len(waits) {
-		p.cfg.Logger.WarnContext(ctx, "client was not told of a logout", "client", c.ID, "error", sent)
+	switch err := p.sendLogout(ctx, sender, c, n); {
+	case err == nil:
+		return true, p.cfg.Logouts.RemoveLogout(ctx, n.ID)
+	case ctx.Err() != nil:
+		// The claim runs out, and another try is made.
+		return false, ctx.Err()
+	case n.Attempts > len(waits):
+		p.cfg.Logger.WarnContext(ctx, "client was not told of a logout", "client", c.ID, "error", err)
 		return false, p.cfg.Logouts.RemoveLogout(ctx, n.ID)
 	}
 	return false, p.cfg.Logouts.PostponeLogout(ctx, n.ID, p.now().Add(waits[max(0, n.Attempts-1)]))

@@ -88,8 +88,7 @@ func (p *Provider) checkBinding(ctx context.Context, scheme string, t accessToke
 	if err == nil {
 		_, err = p.verifyDPoP(ctx, dpopCheck{Proofs: r.Proofs, Method: r.Method, URL: r.URL, AccessToken: r.Token})
 	}
-	var refusal *Error
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*Error](err); ok {
 		return tokenError(scheme, refusal.Code, refusal.Description).Because(err)
 	}
 	return err

@@ -32,11 +32,11 @@ func (c *tries) ClientFailed(_ context.Context, id string, _ netip.Addr) (time.D
 	return 0, nil
 }
 
-func (e engineRows) Begin(_ authn.Visitor, n authn.NewTxn) (authn.Txn, error) {
+func (r engineRows) Begin(_ authn.Visitor, n authn.NewTxn) (authn.Txn, error) {
 	return authn.Txn{ID: "t1", Purpose: n.Purpose, ClientID: n.ClientID, Request: n.Request}, nil
 }
 
-func (e engineRows) Keep(context.Context, authn.Txn) error { return nil }
+func (r engineRows) Keep(context.Context, authn.Txn) error { return nil }
 
 // Row 86 and RFC 8628 section 3.2: what a device gets.
 func TestRow86_DeviceAuthorization(t *testing.T) {
@@ -50,7 +50,7 @@ func TestRow86_DeviceAuthorization(t *testing.T) {
 	if w.Code != http.StatusOK || !regexp.MustCompile(`^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$`).MatchString(code) {
 		t.Fatalf("answer: %d %v", w.Code, got)
 	}
-	if len(got["device_code"].(string)) != 43 || w.Header().Get("Cache-Control") != "no-store" { //nolint:errcheck,forcetypeassert // a text
+	if secret, _ := got["device_code"].(string); len(secret) != 43 || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("device_code = %v, Cache-Control %q", got["device_code"], w.Header().Get("Cache-Control"))
 	}
 	delete(got, "device_code")

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/sallyport-id/sallyport/oidc/keys"
 )
@@ -33,13 +34,11 @@ func (p *Provider) mintIDToken(ctx context.Context, c Client, g Grant, accessTok
 	}
 	now := p.now()
 	alg := idTokenAlg(c)
-	for name, value := range map[string]any{
+	maps.Copy(claims, map[string]any{
 		"iss": p.cfg.Issuer, "sub": g.UserID, "aud": c.ID,
 		"iat": now.Unix(), "exp": now.Add(p.cfg.Lifetimes.IDToken).Unix(),
 		"auth_time": g.AuthTime.Unix(), "acr": g.ACR,
-	} {
-		claims[name] = value
-	}
+	})
 	if len(g.AMR) > 0 {
 		claims["amr"] = g.AMR
 	}

@@ -32,8 +32,7 @@ func (p *Provider) presented(c echo.Context, path string) (Presented, error) {
 		out.Scheme, out.Token, _ = strings.Cut(headers[0], " ")
 		out.Token = strings.TrimLeft(out.Token, " ")
 	}
-	media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
-	if r.Method != http.MethodPost || err != nil || media != echo.MIMEApplicationForm {
+	if r.Method != http.MethodPost || !isForm(r) {
 		return out, nil
 	}
 	form, err := readForm(c)
@@ -48,6 +47,12 @@ func (p *Provider) presented(c echo.Context, path string) (Presented, error) {
 		out.Scheme, out.Token = schemeBearer, token
 	}
 	return out, nil
+}
+
+// isForm reports whether the body of a request is a form.
+func isForm(r *http.Request) bool {
+	media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
+	return err == nil && media == echo.MIMEApplicationForm
 }
 
 // serveUserInfo answers with the claims about the user that the scopes and the

@@ -44,7 +44,7 @@ type Config struct {
 	// Longest is the life of the token that lives longest; retired keys are kept
 	// at least as long, and never less than 48 hours.
 	Longest time.Duration
-	Now     func() time.Time // nil: the system's clock
+	Now     func() time.Time // required
 }
 
 // Ring is what a node knows of the signing keys. It is safe for concurrent use.
@@ -60,11 +60,8 @@ type Ring struct {
 
 // New returns a ring. It reads its keys at first use.
 func New(cfg Config) (*Ring, error) {
-	if cfg.Store == nil || cfg.Tx == nil {
-		return nil, errors.New("signing keys: Store and Tx are required")
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
+	if cfg.Store == nil || cfg.Tx == nil || cfg.Now == nil {
+		return nil, errors.New("signing keys: Store, Tx and Now are required")
 	}
 	// A node may sign with a key that another has retired, until it reads again.
 	kept := max(minRetired, cfg.Longest+2*reloadEvery)
@@ -100,36 +97,34 @@ func (r *Ring) Ensure(ctx context.Context, alg string) error {
 	if set, err = r.fresh(ctx, 0); err != nil || set.active[alg] != nil {
 		return err
 	}
-	if _, err := r.insert(ctx, alg, Active); err != nil {
+	if err := r.insert(ctx, alg, Active); err != nil {
 		return err
 	}
 	_, err = r.fresh(ctx, 0)
 	return err
 }
 
-// insert makes and stores a key; false when another node was first.
-func (r *Ring) insert(ctx context.Context, alg string, s State) (bool, error) {
+// insert makes and stores a key, unless another node was first.
+func (r *Ring) insert(ctx context.Context, alg string, s State) error {
 	der, err := generate(alg)
 	if err != nil {
-		return false, err
+		return err
 	}
 	kid, err := kidOf(der)
 	if err != nil {
-		return false, err
+		return err
 	}
 	now := r.stamp()
-	inserted := false
 	err = r.tx.InTx(ctx, func(ctx context.Context) error {
-		var err error
-		inserted, err = r.store.InsertSigningKey(ctx, Stored{
+		_, err := r.store.InsertSigningKey(ctx, Stored{
 			ID: kid, Alg: alg, State: s, Private: der, CreatedAt: now, ChangedAt: now,
 		})
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("store %s key: %w", alg, err)
+		return fmt.Errorf("store %s key: %w", alg, err)
 	}
-	return inserted, nil
+	return nil
 }
 
 // stamp is the present with the precision of the store.

@@ -168,7 +168,7 @@ func TestSignAndVerifyWithEveryAlgorithm(t *testing.T) {
 		if want := `{"sub":"` + alg + `"}`; string(payload) != want {
 			t.Errorf("payload = %s, want %s", payload, want)
 		}
-		jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
+		jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,7 +198,9 @@ func TestRow69_KeySetHasPublicMembersOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var set struct{ Keys []map[string]any }
+	var set struct {
+		Keys []map[string]any `json:"keys"`
+	}
 	if err := json.Unmarshal(body, &set); err != nil {
 		t.Fatal(err)
 	}
@@ -381,7 +383,9 @@ func kidOf(t *testing.T, token string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var h struct{ Kid string }
+	var h struct {
+		Kid string `json:"kid"`
+	}
 	if err := json.Unmarshal(raw, &h); err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,7 @@ func (r *Ring) addNext(ctx context.Context) error {
 		if set.next[alg] != nil {
 			continue
 		}
-		if _, err := r.insert(ctx, alg, Next); err != nil {
+		if err := r.insert(ctx, alg, Next); err != nil {
 			return err
 		}
 	}
