@@ -49,7 +49,7 @@ type try struct {
 
 // attempt counts an attempt on the factor; a refusal if it is closed.
 func (e *Engine) attempt(ctx context.Context, p *position, t *try) error {
-	d, tally, err := e.cfg.Factors.Attempt(ctx, p.held.UserID, t.m.credentialOf())
+	d, tally, err := e.cfg.Factors.Attempt(ctx, p.held.UserID, t.m.Credential)
 	if err != nil {
 		return err
 	}
@@ -82,8 +82,8 @@ func (e *Engine) wrong(ctx context.Context, p *position, t try) error {
 // codeEvent is an event about a code of somebody who has shown a first factor.
 func (e *Engine) codeEvent(p *position, t try, name audit.Name, limit string) audit.Event {
 	return proved(p.visitor, name, p.txn.ClientID, p.held.UserID, p.held.ID, loginDetail{
-		Factor: t.m.Choice.Factor, Credential: t.m.credentialOf(), Txn: p.txn.ID, JTI: t.jti,
-		Path: t.m.of.Text, Destination: t.m.Choice.Masked, Limit: limit,
+		Factor: t.m.Factor, Credential: t.m.Credential, Txn: p.txn.ID, JTI: t.jti,
+		Path: t.m.of.Text, Destination: t.m.Masked, Limit: limit,
 	})
 }
 
@@ -124,12 +124,12 @@ func (e *Engine) appCode(ctx context.Context, p *position, m means, code string)
 }
 
 func (e *Engine) shown(p *position, m means, use func(context.Context, User) error) shown {
-	return shown{user: p.held.user, factor: m.Choice.Factor, credential: m.credentialOf(), use: use}
+	return shown{user: p.held.user, factor: m.Factor, credential: m.Credential, use: use}
 }
 
 // succeed belongs to every right code.
 func (e *Engine) succeed(ctx context.Context, p *position, t try, u User) error {
-	if err := e.cfg.Factors.Succeeded(ctx, u.ID, t.m.credentialOf()); err != nil {
+	if err := e.cfg.Factors.Succeeded(ctx, u.ID, t.m.Credential); err != nil {
 		return err
 	}
 	return e.record(ctx, e.codeEvent(p, t, audit.ChallengeVerified, ""))
@@ -230,7 +230,7 @@ func (e *Engine) consume(ctx context.Context, c state.Claims, m means, u User) e
 	if err != nil {
 		return err
 	}
-	if !(factors{existing: existing}).has(m.Choice.Factor, m.credentialOf()) {
+	if !(factors{existing: existing}).has(m.Factor, m.Credential) {
 		return &Refusal{Reason: CodeExpired}
 	}
 	if err := e.cfg.Sends.Succeeded(ctx, u.ID, delivery.Key(m.channel, c.Value)); err != nil {

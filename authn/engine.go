@@ -139,6 +139,8 @@ const (
 )
 
 // Refusal is an answer that was not accepted. The transaction goes on.
+//
+//nolint:errname // an answer to a person, named for what it is
 type Refusal struct {
 	Reason     RefusalReason
 	RetryAfter time.Duration // 0: at once

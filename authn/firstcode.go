@@ -73,7 +73,7 @@ func (e *Engine) sendFirst(ctx context.Context, p *position, user User, account 
 	if ok {
 		out.user, out.account, out.means = user, user.ID, m
 	}
-	out.means.Choice.Masked = ""
+	out.means.Masked = ""
 	if err := e.seal(ctx, p, out); err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (e *Engine) meansFor(ctx context.Context, user User, f acr.Factor) (means, 
 		return means{}, false, err
 	}
 	for _, m := range all {
-		if m.Choice.Factor == f && !m.closed {
+		if m.Factor == f && !m.closed {
 			return m, true, nil
 		}
 	}
@@ -125,7 +125,7 @@ func (e *Engine) pretend(ctx context.Context, p *position, out *sending, d throt
 	}
 	at := e.now().Add(wait)
 	return e.update(ctx, p.txn, func(g *Progress) {
-		if s := g.Sent; s != nil && s.First && s.Factor == out.means.Choice.Factor && e.now().Before(s.Expires) {
+		if s := g.Sent; s != nil && s.First && s.Factor == out.means.Factor && e.now().Before(s.Expires) {
 			s.ResendAt = at
 			return
 		}

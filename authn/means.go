@@ -118,9 +118,6 @@ func (e *Engine) meansOf(ctx context.Context, u User, credentials []validation.E
 	return out, nil
 }
 
-// credentialOf is the name of the credential.
-func (m means) credentialOf() string { return m.Choice.Credential }
-
 // Enrolments returns what a user could show: the password, and second factors
 // while they are switched on, but for those that are closed for good. Choices
 // are the second factors, as pages offer them.
@@ -178,7 +175,7 @@ func (f factors) enrolments() []acr.Enrolment {
 }
 
 func (m means) enrolment() acr.Enrolment {
-	return acr.Enrolment{Factor: m.Choice.Factor, Credential: m.credentialOf(), LockedTill: m.lockedTo}
+	return acr.Enrolment{Factor: m.Factor, Credential: m.Credential, LockedTill: m.lockedTo}
 }
 
 // counted returns the proofs of a ledger whose credential still exists.

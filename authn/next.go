@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sallyport-id/sallyport/authn/session"
 )
@@ -135,12 +136,9 @@ func (e *Engine) Verify(ctx context.Context, v Visitor, t Txn, acrName string) e
 		return &Refusal{Reason: Missing}
 	}
 	return e.update(ctx, t, func(g *Progress) {
-		for _, name := range g.Verify {
-			if name == acrName {
-				return
-			}
+		if !slices.Contains(g.Verify, acrName) {
+			g.Verify = append(g.Verify, acrName)
 		}
-		g.Verify = append(g.Verify, acrName)
 	})
 }
 

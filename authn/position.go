@@ -98,7 +98,7 @@ func (e *Engine) decide(ctx context.Context, p *position) error {
 	// Whoever logs in with a code in place of a password does so with second
 	// factors switched off too.
 	for _, m := range p.factors.means {
-		if !m.closed && isCode(m.Choice.Factor) {
+		if !m.closed && isCode(m.Factor) {
 			has = append(has, m.enrolment())
 		}
 	}
@@ -200,9 +200,9 @@ func (e *Engine) furtherStep(p *position, step acr.Step) Step {
 		return Failed{Reason: acr.Unreachable}
 	}
 	chosen := slices.IndexFunc(open, func(m means) bool {
-		return m.Choice.Factor == p.txn.Progress.Factor && m.credentialOf() == p.txn.Progress.Credential
+		return m.Factor == p.txn.Progress.Factor && m.Credential == p.txn.Progress.Credential
 	})
-	if chosen < 0 && len(open) == 1 && open[0].Choice.Factor == acr.TOTP {
+	if chosen < 0 && len(open) == 1 && open[0].Factor == acr.TOTP {
 		chosen = 0
 	}
 	if chosen < 0 {
@@ -213,7 +213,7 @@ func (e *Engine) furtherStep(p *position, step acr.Step) Step {
 		User: p.held.user, Choice: m.Choice, Digits: e.digitsOf(m),
 		Others: choicesOf(slices.Delete(slices.Clone(open), chosen, chosen+1)), Reason: step.Reason,
 	}
-	if sent := p.txn.Progress.Sent; isCode(m.Choice.Factor) {
+	if sent := p.txn.Progress.Sent; isCode(m.Factor) {
 		if sent == nil || !sent.isFor(m) { // not sent, or for something else
 			return AskFactor{User: p.held.user, Choices: choicesOf(open), Reason: step.Reason}
 		}
@@ -224,7 +224,7 @@ func (e *Engine) furtherStep(p *position, step acr.Step) Step {
 
 // isFor reports whether the code was sent for these means.
 func (s *Sent) isFor(m means) bool {
-	return !s.First && s.Factor == m.Choice.Factor && s.Credential == m.credentialOf()
+	return !s.First && s.Factor == m.Factor && s.Credential == m.Credential
 }
 
 // offered are the means for a step, those that were shown last first.
@@ -232,7 +232,7 @@ func (p *position) offered(step acr.Step) []means {
 	var out []means
 	for _, m := range p.factors.usable() {
 		if slices.ContainsFunc(step.Usable, func(u acr.Enrolment) bool {
-			return u.Factor == m.Choice.Factor && u.Credential == m.credentialOf()
+			return u.Factor == m.Factor && u.Credential == m.Credential
 		}) {
 			out = append(out, m)
 		}
@@ -240,7 +240,7 @@ func (p *position) offered(step acr.Step) []means {
 	used := func(m means) int64 {
 		var last int64
 		for _, q := range p.held.Proofs {
-			if q.Factor == m.Choice.Factor && q.Credential == m.credentialOf() {
+			if q.Factor == m.Factor && q.Credential == m.Credential {
 				last = max(last, q.At.UnixMicro())
 			}
 		}
@@ -268,8 +268,8 @@ func (e *Engine) digits(f acr.Factor) int {
 }
 
 func (e *Engine) digitsOf(m means) int {
-	if isCode(m.Choice.Factor) {
-		return e.digits(m.Choice.Factor)
+	if isCode(m.Factor) {
+		return e.digits(m.Factor)
 	}
 	return m.of.Digits
 }

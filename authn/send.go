@@ -82,7 +82,7 @@ func (p *position) find(f acr.Factor, credential string) (means, bool) {
 	}
 	var found []means
 	for _, m := range p.offered(step) {
-		if m.Choice.Factor == f && (credential == "" || credential == m.credentialOf()) {
+		if m.Factor == f && (credential == "" || credential == m.Credential) {
 			found = append(found, m)
 		}
 	}
@@ -102,7 +102,7 @@ func (e *Engine) chooseFurther(ctx context.Context, p *position, f acr.Factor, c
 	}
 	sent := p.txn.Progress.Sent
 	if !isCode(f) || sent != nil && sent.isFor(m) && e.now().Before(sent.Expires) {
-		return e.update(ctx, p.txn, func(g *Progress) { g.Factor, g.Credential = f, m.credentialOf() })
+		return e.update(ctx, p.txn, func(g *Progress) { g.Factor, g.Credential = f, m.Credential })
 	}
 	return e.sendTo(ctx, p, m)
 }
@@ -131,7 +131,7 @@ func (e *Engine) sendTo(ctx context.Context, p *position, m means) error {
 // seal makes code and state. The state belongs to this transaction and nowhere
 // else. Nothing is written yet.
 func (e *Engine) seal(ctx context.Context, p *position, out *sending) error {
-	rules := e.cfg.Delivery.Rules(channelOf(out.means.Choice.Factor))
+	rules := e.cfg.Delivery.Rules(channelOf(out.means.Factor))
 	now := e.now().Truncate(time.Second)
 	out.code, out.lifetime = rules.Generator.New(), min(rules.Lifetime, state.MaxLife)
 	out.language = cmpOr(p.txn.Languages, out.user.Languages())
@@ -326,8 +326,8 @@ func (e *Engine) undo(ctx context.Context, p *position, out *sending, cause erro
 
 func (e *Engine) sendEvent(p *position, out *sending, name audit.Name, limit string) audit.Event {
 	d := loginDetail{
-		Factor: out.means.Choice.Factor, Txn: p.txn.ID, JTI: out.claims.JTI, Path: out.means.of.Text,
-		Destination: out.means.Choice.Masked, Limit: limit,
+		Factor: out.means.Factor, Txn: p.txn.ID, JTI: out.claims.JTI, Path: out.means.of.Text,
+		Destination: out.means.Masked, Limit: limit,
 	}
 	if out.means.provider != nil {
 		d.Provider = out.means.provider.Name

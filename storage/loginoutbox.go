@@ -45,7 +45,6 @@ type sealedCode struct {
 
 // QueueCode implements [authn.OutboxStore].
 func (db *DB) QueueCode(ctx context.Context, c authn.QueuedCode) error {
-	//nolint:gosec // G117: what is marshaled here is sealed at once
 	plain, err := json.Marshal(sealedCode{
 		UserID: c.UserID, Channel: c.Channel, To: c.To, Code: c.Code.Reveal(), Language: c.Language, Expires: c.Expires,
 		DestHash: c.DestHash, Prefix: c.Prefix, Path: c.Path, Client: c.Client,

@@ -22,7 +22,6 @@ const (
 
 	upsertMustChange = `INSERT INTO user_security (user_id, credential_epoch, must_change) VALUES ($1, 0, $2)
 		ON CONFLICT (user_id) DO UPDATE SET must_change = excluded.must_change`
-	//nolint:gosec // SQL, not a credential
 	replaceHash        = "UPDATE passwords SET hash = $1 WHERE user_id = $2 AND hash = $3"
 	updatePasswordTime = "UPDATE passwords SET changed_at = $1 WHERE user_id = $2"
 )

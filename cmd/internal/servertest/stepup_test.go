@@ -271,6 +271,8 @@ func TestStepUpSettings(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "sqlite", func(c *config.Config) {
 		c.SecondFactors.StepUp = config.StepUp{Age: 90 * time.Second, LoginAge: 60 * time.Second, ACR: "gold", LoginACR: "silver"}
+		c.ACRs = append(c.ACRs, config.ACR{Name: "gold", Needs: []config.Need{{AnyOf: []string{"password"}}}},
+			config.ACR{Name: "silver", Needs: []config.Need{{AnyOf: []string{"password"}}}})
 	})
 	token := w.own(withFactor)
 	w.clock.advance(91 * time.Second)
