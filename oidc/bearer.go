@@ -81,12 +81,11 @@ func (p *Provider) checkBinding(ctx context.Context, scheme string, t accessToke
 	case len(r.Proofs) == 0:
 		return tokenError(scheme, InvalidDPoPProof, "The DPoP proof is missing")
 	}
-	thumbprint, _, err := parseProof(r.Proofs[0])
-	if err == nil && thumbprint != t.Thumbprint {
+	_, err := p.verifyDPoP(ctx, dpopCheck{
+		Proofs: r.Proofs, Method: r.Method, URL: r.URL, AccessToken: r.Token, Thumbprint: t.Thumbprint,
+	})
+	if errors.Is(err, errOtherKey) {
 		return tokenError(scheme, InvalidToken, "The access token is bound to another key")
-	}
-	if err == nil {
-		_, err = p.verifyDPoP(ctx, dpopCheck{Proofs: r.Proofs, Method: r.Method, URL: r.URL, AccessToken: r.Token})
 	}
 	if refusal, ok := errors.AsType[*Error](err); ok {
 		return tokenError(scheme, refusal.Code, refusal.Description).Because(err)

@@ -12,4 +12,11 @@
 // login are frozen in it and every token names it, so that a revocation counts
 // at once although access tokens are JWTs. Keys are kept by oidc/keys, pages by
 // oidc/web, answers for gateways by oidc/edge.
+//
+// Where it is stricter, or more silent, than the standards: the audience of a
+// client assertion is the issuer as one string, never an endpoint (RFC 7523
+// section 3 allows that); a token of another client is revoked by nobody and
+// answered 200 like an unknown one (RFC 7009 section 2.1 has an error); revoking
+// an access token ends its grant; a registration is shown without the client
+// secret, of which only a hash is kept (RFC 7592 section 3).
 package oidc

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -35,7 +36,12 @@ type dpopCheck struct {
 	// AccessToken is what the proof must name by ath; "" at the endpoints that
 	// issue tokens.
 	AccessToken string
+	// Thumbprint is of the key that the proof must be of; "": of any.
+	Thumbprint string
 }
+
+// errOtherKey says that a proof is of another key than the one it must be of.
+var errOtherKey = errors.New("the DPoP proof is of another key")
 
 // dpopClaims are those of RFC 9449 section 4.2.
 type dpopClaims struct {
@@ -53,7 +59,8 @@ func dpopError(detail string) *Error {
 
 // verifyDPoP judges the proof of a request (RFC 9449 section 4.3) and returns
 // the thumbprint of its key, "" when there is no proof. A proof is good once,
-// on all nodes; one that is refused is not used up.
+// on all nodes; one that is refused is not used up. A proof of another key than
+// the check wants is errOtherKey.
 func (p *Provider) verifyDPoP(ctx context.Context, r dpopCheck) (string, error) {
 	switch len(r.Proofs) {
 	case 0:
@@ -65,6 +72,9 @@ func (p *Provider) verifyDPoP(ctx context.Context, r dpopCheck) (string, error) 
 	thumbprint, claims, err := parseProof(r.Proofs[0])
 	if err != nil {
 		return "", err
+	}
+	if r.Thumbprint != "" && thumbprint != r.Thumbprint {
+		return "", errOtherKey
 	}
 	if err := p.judgeProof(claims, r); err != nil {
 		return "", err
