@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -32,11 +33,16 @@ const maxQuestions = 12
 
 // LogIn answers the questions of the pages as the person, beginning with this
 // page, until the browser is sent to the application or a page asks nothing. It
-// allows what consent is asked for. An answer that is refused fails the test.
+// allows what consent is asked for, and presses the button of a page that posts
+// the answer to the application (response_mode=form_post). An answer that is
+// refused fails the test.
 func (b *Browser) LogIn(p Page, who Person) Page {
 	b.tb.Helper()
 	for range maxQuestions {
 		kind := p.Kind()
+		if action, leaves := b.leaving(p); leaves {
+			return b.Submit(p, action)
+		}
 		if p.Away != nil || kind == KindOther || kind == KindDevice || kind == KindLogout {
 			return p
 		}
@@ -69,6 +75,16 @@ func (b *Browser) answer(p Page, kind string, who Person) Page {
 	default:
 		return b.Submit(p, "consent", "decision", "allow")
 	}
+}
+
+// leaving finds the form of a page that goes to an application.
+func (b *Browser) leaving(p Page) (action string, found bool) {
+	for _, f := range p.forms {
+		if !b.visits[originOf(f.Action)] {
+			return path.Base(f.Action.Path), true
+		}
+	}
+	return "", false
 }
 
 func (b *Browser) password(p Page, who Person) Page {
@@ -189,12 +205,12 @@ func (s *Server) MailedCode(tb testing.TB, address string) string {
 }
 
 // scim sends a request with a token of every right and wants a status.
-func (s *Server) scim(tb testing.TB, status int, method, path, body string) Reply {
+func (s *Server) scim(tb testing.TB, status int, method, target, body string) Reply {
 	tb.Helper()
 	s.admin.Do(func() { s.adminToken = s.Token(tb, "compat") })
-	r := s.Do(tb, method, path, s.adminToken, body)
+	r := s.Do(tb, method, target, s.adminToken, body)
 	if r.Status != status {
-		tb.Fatalf("%s %s: %d %s, want %d", method, path, r.Status, r.Body, status)
+		tb.Fatalf("%s %s: %d %s, want %d", method, target, r.Status, r.Body, status)
 	}
 	return r
 }
