@@ -209,8 +209,9 @@ func TestStyleSheetContrast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	light, dark, _ := strings.Cut(string(raw), "@media (prefers-color-scheme: dark)")
-	for scheme, part := range map[string]string{"light": light, "dark": dark[:strings.Index(dark, "\n}\n")]} {
+	light, rest, _ := strings.Cut(string(raw), "@media (prefers-color-scheme: dark)")
+	dark, _, _ := strings.Cut(rest, "\n}\n")
+	for scheme, part := range map[string]string{"light": light, "dark": dark} {
 		colour := map[string]string{}
 		for _, m := range regexp.MustCompile(`--([a-z-]+): (#[0-9a-f]{6});`).FindAllStringSubmatch(part, -1) {
 			colour[m[1]] = m[2]

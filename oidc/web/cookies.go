@@ -103,7 +103,7 @@ func (j jar) grant(w http.ResponseWriter, g authn.Grants) {
 // set writes a cookie that ends with the browser, or after life when that is
 // not zero. An empty value removes it.
 func (j jar) set(w http.ResponseWriter, bare, value string, life time.Duration) {
-	c := &http.Cookie{
+	c := &http.Cookie{ //nolint:gosec // not Secure only on a loopback address in the clear
 		Name: j.name(bare), Value: value, Path: "/", HttpOnly: true, Secure: j.secure,
 		SameSite: http.SameSiteLaxMode, MaxAge: int(life / time.Second),
 	}

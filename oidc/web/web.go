@@ -55,7 +55,7 @@ type Web struct {
 // New checks the configuration and prepares the pages.
 func New(cfg Config) (*Web, error) {
 	if cfg.Now == nil {
-		cfg.Now = time.Now
+		cfg.Now = time.Now //nolint:forbidigo // the one default of the clock
 	}
 	if cfg.Headers == nil {
 		cfg.Headers = func(*http.Request) map[string]string { return nil }

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -81,9 +83,7 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 		"iss": p.srv.URL, "aud": demo.ClientID, "nonce": p.nonce,
 		"iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(), "auth_time": time.Now().Unix(),
 	}
-	for name, value := range p.claims {
-		claims[name] = value
-	}
+	maps.Copy(claims, p.claims)
 	raw, err := jwt.Signed(signer).Claims(claims).Serialize()
 	if err != nil {
 		p.t.Error(err)
@@ -119,7 +119,8 @@ func newVisit(t *testing.T, p *provider) *visit {
 	}}
 }
 
-func (v *visit) do(method, path string, form url.Values) (*http.Response, string) {
+// do returns status, the target of a redirect (nil without one) and the page.
+func (v *visit) do(method, path string, form url.Values) (int, *url.URL, string) {
 	v.t.Helper()
 	req, err := http.NewRequestWithContext(v.t.Context(), method, v.base+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -135,16 +136,19 @@ func (v *visit) do(method, path string, form url.Values) (*http.Response, string
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	return res, string(body)
+	to, err := res.Location()
+	if errors.Is(err, http.ErrNoLocation) {
+		to = &url.URL{}
+	}
+	return res.StatusCode, to, string(body)
 }
 
 // begin presses a button and returns the authorization request.
 func (v *visit) begin(path string, form url.Values) url.Values {
 	v.t.Helper()
-	res, _ := v.do(http.MethodPost, path, form)
-	to, err := res.Location()
-	if err != nil || to.Path != "/authorize" {
-		v.t.Fatalf("POST %s = %d to %v, want the provider", path, res.StatusCode, to)
+	status, to, _ := v.do(http.MethodPost, path, form)
+	if to.Path != "/authorize" {
+		v.t.Fatalf("POST %s = %d to %v, want the provider", path, status, to)
 	}
 	return to.Query()
 }
@@ -153,11 +157,9 @@ func (v *visit) begin(path string, form url.Values) url.Values {
 func (v *visit) answer(p *provider, req url.Values, extra url.Values) (int, string) {
 	v.t.Helper()
 	q := url.Values{"state": {req.Get("state")}, "iss": {p.srv.URL}, "code": {"c1"}}
-	for name, values := range extra {
-		q[name] = values
-	}
-	res, body := v.do(http.MethodGet, "/callback?"+q.Encode(), nil)
-	return res.StatusCode, body
+	maps.Copy(q, extra)
+	status, _, body := v.do(http.MethodGet, "/callback?"+q.Encode(), nil)
+	return status, body
 }
 
 // TestRequests: what each button asks for.
@@ -203,12 +205,11 @@ func TestLogin(t *testing.T) {
 	if _, again := v.answer(p, req, nil); !strings.Contains(again, "not asked for") {
 		t.Errorf("the same answer was taken twice:\n%s", again)
 	}
-	res, _ := v.do(http.MethodPost, "/logout", url.Values{})
-	if to, err := res.Location(); err != nil || to.Path != "/end" || to.Query().Get("id_token_hint") == "" ||
+	if _, to, _ := v.do(http.MethodPost, "/logout", url.Values{}); to.Path != "/end" || to.Query().Get("id_token_hint") == "" ||
 		to.Query().Get("post_logout_redirect_uri") != v.base+"/" {
 		t.Errorf("logout leads to %v", to)
 	}
-	if _, home := v.do(http.MethodGet, "/", nil); !strings.Contains(home, "Nobody is logged in") {
+	if _, _, home := v.do(http.MethodGet, "/", nil); !strings.Contains(home, "Nobody is logged in") {
 		t.Errorf("after logout:\n%s", home)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
+	"github.com/sallyport-id/sallyport/oidc/web"
 )
 
 // Time limits of connections. A request body has no limit of its own: the
@@ -80,6 +81,7 @@ type Server struct {
 	listener net.Listener
 	issuer   string
 	http     *http.Server
+	pages    *web.Web
 	demo     *demoServer // nil: none
 	tracing  *tracing
 	metrics  *metrics
@@ -116,7 +118,10 @@ func (s *Server) assemble(ctx context.Context, opts Options) error {
 	if err := s.dir.startProvider(ctx); err != nil {
 		return err
 	}
-	handler, err := s.routes(ctx)
+	if s.pages, err = s.newWeb(ctx); err != nil {
+		return err
+	}
+	handler, err := s.routes() //nolint:contextcheck // handlers take the context of their request
 	if err != nil {
 		return err
 	}
@@ -309,7 +314,7 @@ func issuerOf(cfg config.Config, addr net.Addr) string {
 
 // routes makes the router: every route of the program is registered here or by
 // a Register called from here.
-func (s *Server) routes(ctx context.Context) (http.Handler, error) {
+func (s *Server) routes() (http.Handler, error) {
 	ranges, err := s.cfg.TrustedRanges()
 	if err != nil {
 		return nil, fmt.Errorf("trusted_proxies: %w", err)
@@ -332,9 +337,7 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	s.dir.Service.Register(e)
 	s.dir.Validation.Register(e)
 	s.dir.Provider.Register(e)
-	if err := s.webRoutes(ctx, e); err != nil {
-		return nil, err
-	}
+	s.pages.Register(e)
 	return e, nil
 }
 

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/labstack/echo/v4"
-
 	"github.com/sallyport-id/sallyport/oidc/web"
 	"github.com/sallyport-id/sallyport/storage/seal"
 )
@@ -49,14 +47,4 @@ func proxyHeaders(proxies trust, names []string) func(*http.Request) map[string]
 		}
 		return out
 	}
-}
-
-// webRoutes adds the pages.
-func (s *Server) webRoutes(ctx context.Context, e *echo.Echo) error {
-	pages, err := s.newWeb(ctx)
-	if err != nil {
-		return err
-	}
-	pages.Register(e)
-	return nil
 }

@@ -224,7 +224,7 @@ func TestPagesBackButton(t *testing.T) {
 	w.enrolBoth()
 	b := newBrowser(t)
 	b.open(w.authorizeURL("acr_values", "MFA"))
-	b.signIn("dr.veil", `button[name="factor"]`)
+	b.signIn(`button[name="factor"]`)
 	b.press(`button[value^="totp"]`, "#code")
 	b.run(chromedp.NavigateBack())
 	b.wait("h1")
@@ -268,7 +268,7 @@ func TestPagesCookies(t *testing.T) {
 	b.open(w.authorizeURL())
 	b.wait("#username")
 	before := b.cookies()
-	b.signIn("dr.veil", "#consent")
+	b.signIn("#consent")
 	after := b.cookies()
 	for _, name := range []string{"sp_browser", "sp_session", "sp_known"} {
 		c := after[name]
@@ -313,7 +313,7 @@ func TestPagesCrossSite(t *testing.T) {
 	w := newPagesWorld(t)
 	b := newBrowser(t)
 	b.open(w.authorizeURL())
-	b.signIn("dr.veil", "#consent")
+	b.signIn("#consent")
 	var csrf, base string
 	b.run(chromedp.Evaluate(`document.querySelector("input[name=csrf]").value`, &csrf))
 	base = b.location()

@@ -29,7 +29,7 @@ func TestDemo(t *testing.T) {
 	b.open(w.DemoURL())
 	b.judge("demo")
 	b.press("#login", "#username")
-	b.signIn("dr.veil", "#consent")
+	b.signIn("#consent")
 	b.press(`button[value="allow"]`, "#claim-acr")
 	if got := b.text("#claim-acr"); got != "Default" || b.text("#claim-amr") != `["pwd"]` {
 		t.Errorf("after a login: acr %q, amr %q", got, b.text("#claim-amr"))
@@ -78,7 +78,7 @@ func TestDemoUnmet(t *testing.T) {
 	b := newBrowser(t)
 	b.open(w.DemoURL())
 	b.press("#transfer", "#username")
-	b.signIn("dr.veil", ".problem")
+	b.signIn(".problem")
 	if got := b.text(".problem"); !strings.Contains(got, "cannot reach the level") ||
 		!strings.Contains(got, "interaction_required: Second factor authentication is not enabled by the user.") {
 		t.Errorf("problem: %q", got)
