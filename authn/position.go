@@ -92,7 +92,7 @@ func (e *Engine) decide(ctx context.Context, p *position) error {
 	}
 	ledger, has := p.factors.counted(p.held.Proofs), p.factors.enrolments()
 	p.decision = acr.Decide(p.req, ledger, has, x)
-	if fail, ok := p.decision.(acr.Fail); !ok || fail.Reason != acr.Unreachable || p.factors.enabled {
+	if p.factors.enabled || !asksFirst(p.decision) {
 		return nil
 	}
 	// Whoever logs in with a code in place of a password does so with second
@@ -103,10 +103,22 @@ func (e *Engine) decide(ctx context.Context, p *position) error {
 		}
 	}
 	again := acr.Decide(p.req, ledger, has, x)
-	if prompt, ok := again.(acr.Prompt); ok && prompt.Steps[0].First {
+	if _, ok := again.(acr.Prompt); ok && asksFirst(again) {
 		p.decision = again
 	}
 	return nil
+}
+
+// asksFirst reports whether a decision asks for a first factor, or might if the
+// user had another one.
+func asksFirst(d acr.Decision) bool {
+	switch d := d.(type) {
+	case acr.Fail:
+		return d.Reason == acr.Unreachable
+	case acr.Prompt:
+		return len(d.Steps) > 0 && d.Steps[0].First
+	}
+	return false
 }
 
 // mustChange reports whether a password that logged in must be changed first.
