@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"context"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/sallyport-id/sallyport/authn/audit"
 )
 
 // assertionType is the only client_assertion_type (RFC 7523 section 2.2).
@@ -121,22 +124,34 @@ func (p *Provider) authenticateClient(c echo.Context, f params) (Client, error) 
 	if err != nil {
 		return Client{}, fmt.Errorf("look up client: %w", err)
 	}
-	if client.Disabled || client.AuthMethod != cred.method {
-		return Client{}, p.clientFailed(c, cred.id, nil)
-	}
-	switch cred.method {
-	case NoAuth:
-	case PrivateKeyJWT:
+	switch {
+	case client.Disabled:
+		return Client{}, p.refuseClient(c, client, "disabled", nil)
+	case client.AuthMethod != cred.method:
+		return Client{}, p.refuseClient(c, client, "method", nil)
+	case cred.method == NoAuth:
+	case cred.method == PrivateKeyJWT:
 		err = p.verifyClientAssertion(ctx, client, cred.assertion)
-	default:
-		if !secretMatches(client.Secrets, cred.secret, p.now()) {
-			return Client{}, p.clientFailed(c, cred.id, nil)
-		}
+	case !secretMatches(client.Secrets, cred.secret, p.now()):
+		return Client{}, p.refuseClient(c, client, "secret", nil)
 	}
 	if e, refused := errors.AsType[*Error](err); refused {
-		return Client{}, p.clientFailed(c, cred.id, e)
+		return Client{}, p.refuseClient(c, client, "assertion", e)
 	}
 	return client, err
+}
+
+// refuseClient records that a client could not prove who it is, for its
+// operator, and counts it. Names that are no client's are only counted: the
+// trail is not for what strangers type.
+func (p *Provider) refuseClient(c echo.Context, client Client, reason string, why *Error) error {
+	e := clientEvent(audit.ClientRefused, audit.Party{Type: "client", ID: client.ID, Name: client.Name}, client)
+	e.Outcome, e.Reason = audit.Refused, reason
+	e.RequestID, e.IP, e.UserAgent = c.Response().Header().Get(echo.HeaderXRequestID), c.RealIP(), c.Request().UserAgent()
+	if err := p.audit(context.WithoutCancel(c.Request().Context()), e, nil); err != nil {
+		return err
+	}
+	return p.clientFailed(c, client.ID, why)
 }
 
 // secretMatches compares a secret with all that are good now, in constant time.

@@ -20,7 +20,7 @@ func each(t *testing.T, edit func(*oidc.Client), run func(t *testing.T, w *world
 	t.Parallel()
 	storagetest.EachDatabase(t, func(t *testing.T, o *storagetest.Opener) {
 		w := newWorld(t, o, edits...)
-		_, secret := w.client(edit)
+		secret := w.client(edit)
 		w.login(acr.Password)
 		run(t, w, secret)
 	})
@@ -84,6 +84,7 @@ func TestCodeRaceTwoNodes(t *testing.T) {
 }
 
 func TestCodeReuseRevokesAll(t *testing.T) {
+	t.Parallel()
 	for _, wait := range []time.Duration{0, 30 * time.Second, 2 * time.Minute} {
 		t.Run(wait.String(), func(t *testing.T) {
 			each(t, nil, func(t *testing.T, w *world, secret string) {
@@ -122,7 +123,7 @@ func TestReuseRevocationCommits(t *testing.T) {
 
 func TestForeignClientDoesNotBurnCode(t *testing.T) {
 	each(t, nil, func(t *testing.T, w *world, secret string) {
-		_, other := w.client(func(c *oidc.Client) { c.ID = "other" })
+		other := w.client(func(c *oidc.Client) { c.ID = "other" })
 		code := w.code()
 		form := pairs("grant_type", "authorization_code", "code", code, "redirect_uri", "https://app.example.com/cb")
 		w.wantRefused("foreign client", w.nodes[0].post(oidc.PathToken, "other", other, form), 400, oidc.InvalidGrant)
@@ -137,7 +138,7 @@ func TestForeignClientDoesNotBurnCode(t *testing.T) {
 
 func TestWrongVerifierDoesNotBurnCode(t *testing.T) {
 	each(t, nil, func(t *testing.T, w *world, secret string) {
-		code := w.code("code_challenge", challengeOf(verifier), "code_challenge_method", "S256")
+		code := w.code("code_challenge", challenge(), "code_challenge_method", "S256")
 		for name, more := range map[string][]string{
 			"no verifier":        nil,
 			"wrong verifier":     {"code_verifier", verifier[1:] + "A"},
@@ -155,18 +156,18 @@ func TestPKCEStripped(t *testing.T) {
 	each(t, nil, func(t *testing.T, w *world, secret string) {
 		for name, more := range map[string][]string{
 			"plain":              {"code_challenge", verifier, "code_challenge_method", "plain"},
-			"missing method":     {"code_challenge", challengeOf(verifier)},
-			"unknown method":     {"code_challenge", challengeOf(verifier), "code_challenge_method", "s256"},
+			"missing method":     {"code_challenge", challenge()},
+			"unknown method":     {"code_challenge", challenge(), "code_challenge_method", "s256"},
 			"short challenge":    {"code_challenge", "short", "code_challenge_method", "S256"},
 			"method alone":       {"code_challenge_method", "S256"},
-			"characters of base": {"code_challenge", challengeOf(verifier)[1:] + "+", "code_challenge_method", "S256"},
+			"characters of base": {"code_challenge", challenge()[1:] + "+", "code_challenge_method", "S256"},
 		} {
 			if got := w.authorize(request(more...)); got.Get("error") != "invalid_request" {
 				t.Errorf("%s: %v, want invalid_request", name, got)
 			}
 		}
 		w.wantRefused("verifier without challenge", w.nodes[0].redeem(secret, w.code(), "code_verifier", verifier), 400, oidc.InvalidGrant)
-		w.edit("app", func(c *oidc.Client) { c.RequirePKCE = true })
+		w.edit(func(c *oidc.Client) { c.RequirePKCE = true })
 		if got := w.authorize(request()); got.Get("error") != "invalid_request" {
 			t.Errorf("client that requires PKCE: %v, want invalid_request", got)
 		}
@@ -178,7 +179,7 @@ func TestPublicClientNeedsPKCE(t *testing.T) {
 		if got := w.authorize(request()); got.Get("error") != "invalid_request" {
 			t.Errorf("without challenge: %v, want invalid_request", got)
 		}
-		code := w.code("code_challenge", challengeOf(verifier), "code_challenge_method", "S256")
+		code := w.code("code_challenge", challenge(), "code_challenge_method", "S256")
 		form := pairs("grant_type", "authorization_code", "code", code, "client_id", "app",
 			"redirect_uri", "https://app.example.com/cb", "code_verifier", verifier)
 		w.wantTokens("with verifier", w.nodes[0].post(oidc.PathToken, "", "", form))
@@ -204,7 +205,7 @@ func TestCodeRechecksUserAndSession(t *testing.T) {
 		w.wantRefused("ended session", w.nodes[0].redeem(secret, code), 400, oidc.InvalidGrant)
 		w.login(acr.Password)
 		code = w.code()
-		w.edit("app", func(c *oidc.Client) { c.Disabled = true })
+		w.edit(func(c *oidc.Client) { c.Disabled = true })
 		w.wantRefused("disabled client", w.nodes[0].redeem(secret, code), 401, oidc.InvalidClient)
 	})
 }
@@ -291,7 +292,7 @@ func TestPARRefuses(t *testing.T) {
 			w.wantRefused(c.name, w.nodes[0].post(oidc.PathPAR, "app", secret, request(c.more...)), 400, c.code)
 		}
 		w.wantRefused("wrong secret", w.nodes[0].post(oidc.PathPAR, "app", secret+"x", request()), 401, oidc.InvalidClient)
-		w.edit("app", func(c *oidc.Client) { c.RequirePAR = true })
+		w.edit(func(c *oidc.Client) { c.RequirePAR = true })
 		if got := w.authorize(request()); got.Get("error") != "invalid_request" {
 			t.Errorf("a client that must push: %v, want invalid_request", got)
 		}
@@ -356,7 +357,7 @@ func TestDevicePolls(t *testing.T) {
 		w.wantRefused("denied", poll(w.device(oidc.DeviceDenied)), 400, oidc.AccessDenied)
 		w.wantRefused("used", poll(w.device(oidc.DeviceUsed)), 400, oidc.InvalidGrant)
 		w.wantRefused("unknown", poll("nothing"), 400, oidc.InvalidGrant)
-		_, other := w.client(func(c *oidc.Client) { c.ID = "other"; withDevices(c) })
+		other := w.client(func(c *oidc.Client) { c.ID = "other"; withDevices(c) })
 		w.wantRefused("foreign", w.nodes[0].post(oidc.PathToken, "other", other,
 			pairs("grant_type", oidc.GrantDevice, "device_code", w.device(oidc.DeviceApproved))), 400, oidc.InvalidGrant)
 	})
@@ -409,6 +410,20 @@ func TestTokenRequestForm(t *testing.T) {
 			t.Error("no WWW-Authenticate after Basic (RFC 6749 section 5.2)")
 		}
 		w.wantRefused("unknown client", n.post(oidc.PathToken, "nobody", "wrong", form), 401, oidc.InvalidClient)
+		w.edit(func(c *oidc.Client) { c.Disabled = true })
+		w.wantRefused("disabled", n.post(oidc.PathToken, "app", secret, form), 401, oidc.InvalidClient)
+		// The operator can see why, and nothing of what strangers typed.
+		var why []string
+		for _, e := range w.events(audit.ClientRefused) {
+			if e.Outcome != audit.Refused || e.Target.ID != "app" {
+				t.Errorf("event %+v, want a refusal of the client app", e)
+			}
+			why = append(why, e.Reason)
+		}
+		slices.Sort(why)
+		if want := []string{"disabled", "method", "method", "secret"}; !slices.Equal(why, want) {
+			t.Errorf("reasons %v, want %v", why, want)
+		}
 	})
 }
 
