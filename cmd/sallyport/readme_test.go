@@ -17,6 +17,8 @@ func TestReadmeTour(t *testing.T) {
 	for _, want := range []string{
 		`"userName":"dr.veil"`, `"totalResults":1`, `"title":"Chief physician"`, `W/\"2\"`,
 		`"displayName":"Physicians"`, `"groups":[{"value":`, "user.deleted", "user.restored",
+		`"validated":true`, `"secondFactorEnabled":true`,
+		`"acr":"MFA"`, `"amr":["mfa","otp","pwd"]`, `"auth_time":`,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the tour does not show %s; it shows\n%s", want, out)
@@ -36,8 +38,8 @@ func TestSecondFactorsInCurl(t *testing.T) {
 	}
 }
 
-// runDocumented runs the first block of commands after a heading in the root of
-// the repository, against a server that serve has started, and returns what it
+// runDocumented runs the blocks of commands of a section in the root of the
+// repository, against a server that serve has started, and returns what it
 // shows. An error reply fails the test.
 func runDocumented(t *testing.T, file, heading string) string {
 	t.Helper()
@@ -50,9 +52,13 @@ func runDocumented(t *testing.T, file, heading string) string {
 	if !found {
 		t.Fatalf("%s has no %q", file, heading)
 	}
-	_, script, _ := strings.Cut(section, "```sh\n")
-	script, _, found = strings.Cut(script, "```")
-	if !found {
+	section, _, _ = strings.Cut(section, "\n## ")
+	script := ""
+	for _, block := range strings.Split(section, "```sh\n")[1:] {
+		commands, _, _ := strings.Cut(block, "```")
+		script += commands
+	}
+	if script == "" {
 		t.Fatalf("%s: no commands after %q", file, heading)
 	}
 	p := newProcess(t, "SALLYPORT_DATA="+t.TempDir())

@@ -51,6 +51,49 @@ func TestChecklist(t *testing.T) {
 	}
 }
 
+// TestEveryAuditEventIsDocumented keeps docs/audit.md whole: every name of
+// package audit is there, and no other.
+func TestEveryAuditEventIsDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join(repository, "docs/audit.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources, err := filepath.Glob(filepath.Join(repository, "authn/audit/*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	constant := regexp.MustCompile(`\bName\s+= "([a-z_.]+)"`)
+	for _, path := range sources {
+		source, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range constant.FindAllStringSubmatch(string(source), -1) {
+			names[m[1]] = true
+		}
+	}
+	if len(names) < 40 {
+		t.Fatalf("only %d names found in package audit", len(names))
+	}
+	_, table, _ := strings.Cut(string(page), "| event | when |")
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile("`([a-z_]+\\.[a-z_]+)`").FindAllStringSubmatch(table, -1) {
+		documented[m[1]] = true
+	}
+	for name := range names {
+		if !documented[name] {
+			t.Errorf("docs/audit.md does not name %s", name)
+		}
+	}
+	for name := range documented {
+		if prefix, _, _ := strings.Cut(name, "."); !names[name] && prefix != "audit" {
+			t.Errorf("docs/audit.md names %s, which is no event", name)
+		}
+	}
+}
+
 // testNames returns every test function of the module.
 func testNames(t *testing.T) map[string]bool {
 	t.Helper()
