@@ -19,8 +19,8 @@ const (
 	maxIDBytes = 128
 )
 
-// withDefaults fills what a registration leaves out, by the type of the client.
-func (c *Client) withDefaults() {
+// fillDefaults fills what a registration leaves out, by the type of the client.
+func fillDefaults(c *Client) {
 	if c.Type == "" {
 		c.Type = Web
 	}
@@ -49,7 +49,7 @@ func metadataFault(format string, args ...any) *Error {
 // checkClient fills defaults and reports the first fault of a registration, as
 // an *Error of RFC 7591 section 3.2.2.
 func (p *Provider) checkClient(ctx context.Context, c *Client) error {
-	c.withDefaults()
+	fillDefaults(c)
 	for _, check := range []func(Client) error{
 		checkClientText, checkGrantTypes, checkAuthentication, checkRedirects, checkAlgorithms, checkNumbers, p.checkClientACRs,
 	} {
@@ -81,7 +81,7 @@ func checkClientText(c Client) error {
 	for _, link := range []struct{ name, uri string }{
 		{"client_uri", c.URI}, {"logo_uri", c.LogoURI}, {"policy_uri", c.PolicyURI}, {"tos_uri", c.TOSURI},
 	} {
-		if link.uri == "" {
+		if link.uri == "" || link.name == "logo_uri" && DataImage(link.uri) {
 			continue
 		}
 		u, err := parseRegistered(link.uri)

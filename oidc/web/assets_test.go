@@ -93,7 +93,7 @@ func TestClientLogo(t *testing.T) {
 		"https://shop.example/logo.png":      false,
 		"data:text/html;base64,PGI+":         false,
 		"javascript:alert(1)":                false,
-		`data:image/png;base64,"><script>`:   true, // escaped
+		`data:image/png;base64,"><script>`:   false,
 		"":                                   false,
 	} {
 		f := newFake()

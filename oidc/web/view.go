@@ -85,20 +85,10 @@ func newApp(c oidc.Client) app {
 		Name: cmp.Or(c.Name, c.ID), Website: webURL(c.URI), Privacy: webURL(c.PolicyURI), Terms: webURL(c.TOSURI),
 	}
 	a.Monogram = monogram(a.Name)
-	if dataImage(c.LogoURI) {
+	if oidc.DataImage(c.LogoURI) {
 		a.Logo = template.URL(c.LogoURI) //nolint:gosec // an image by its media type, checked above
 	}
 	return a
-}
-
-// dataImage reports whether uri is an image that travels with the page.
-func dataImage(uri string) bool {
-	for _, kind := range []string{"png", "jpeg", "webp", "gif", "svg+xml"} {
-		if strings.HasPrefix(uri, "data:image/"+kind+";base64,") {
-			return true
-		}
-	}
-	return false
 }
 
 // webURL passes links that a browser may follow from our pages.
