@@ -1,6 +1,9 @@
 package web_test
 
 import (
+	"bytes"
+	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -389,4 +392,22 @@ func cookieNamed(p page, name string) *http.Cookie {
 		}
 	}
 	return nil
+}
+
+// TestInternalError: what went wrong is told to the log alone, with the
+// reference that the page shows.
+func TestInternalError(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	f := newFake()
+	b := newBrowser(t, newWeb(t, f, func(c *web.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }))
+	b.begin()
+	f.load = errors.New("disk on fire")
+	p := b.get("/login/t1")
+	if p.Status != http.StatusInternalServerError || strings.Contains(p.Body, "fire") || !strings.Contains(p.Body, "<code>req-1</code>") {
+		t.Errorf("page = %d:\n%s", p.Status, p.Body)
+	}
+	if !strings.Contains(log.String(), "disk on fire") || !strings.Contains(log.String(), "request_id=req-1") {
+		t.Errorf("log: %s", log.String())
+	}
 }

@@ -64,22 +64,21 @@ func (r *request) refusalOf(err error) *refusal {
 	return refuse(http.StatusInternalServerError, "error.internal", err)
 }
 
-// fail shows the page of an error. What is internal is returned too, for the
-// log of the server.
+// fail shows the page of an error. It is the edge at which an internal error of
+// the pages is logged, once.
 func (r *request) fail(err error) error {
 	e := r.refusalOf(err)
 	r.headers("")
 	r.retryAfter(e.retry)
-	shown := r.render(e.status, pageError, view{
+	if e.status == http.StatusInternalServerError {
+		r.web.cfg.Logger.ErrorContext(r.ctx(), "page failed", "error", err, "request_id", r.v.RequestID)
+	}
+	return r.render(e.status, pageError, view{
 		Title: e.text + "_title",
 		Body: errorBody{
 			Text: e.text, Code: e.code, Description: e.description, Request: r.v.RequestID, Again: e.again,
 		},
 	})
-	if e.status == http.StatusInternalServerError {
-		return errors.Join(err, shown)
-	}
-	return shown
 }
 
 // retryAfter asks to wait, in whole seconds rounded up (RFC 9110 section

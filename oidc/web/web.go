@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -34,6 +35,8 @@ type Config struct {
 	// Headers returns the headers of a request that a trusted proxy has set, by
 	// canonical name, for conditions of ACRs; nil: none.
 	Headers func(*http.Request) map[string]string
+	// Logger takes what is internal and shown to nobody; nil discards.
+	Logger *slog.Logger
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 }
@@ -56,6 +59,9 @@ type Web struct {
 func New(cfg Config) (*Web, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now //nolint:forbidigo // the one default of the clock
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Headers == nil {
 		cfg.Headers = func(*http.Request) map[string]string { return nil }

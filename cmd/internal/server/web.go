@@ -27,7 +27,7 @@ func (s *Server) newWeb(ctx context.Context) (*web.Web, error) {
 	return web.New(web.Config{
 		Engine: s.dir.engine, Provider: s.dir.Provider, Issuer: s.issuer, PublicURLs: s.cfg.PublicURLs, Key: key,
 		Branding: web.Branding{Name: s.cfg.ServiceName(), Logo: look.Logo, Colour: look.Colour, ColourDark: look.ColourDark},
-		Headers:  proxyHeaders(trust(ranges), conditionHeaders(acrs)), Now: s.now,
+		Headers:  proxyHeaders(trust(ranges), conditionHeaders(acrs)), Logger: s.logger, Now: s.now,
 	})
 }
 

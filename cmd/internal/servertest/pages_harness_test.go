@@ -36,7 +36,7 @@ var shots = flag.String("shots", "", "folder to write pictures of the pages to")
 const axeFile = "../../../testdata/pages/node_modules/axe-core/axe.min.js"
 
 // patience bounds what a test of pages waits for.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // loginPassword is the password of the users of these tests.
 const loginPassword = "marsh lantern sevenfold"
