@@ -14,9 +14,10 @@ import (
 const maxRedirects = 20
 
 // Browser does what a person does at the pages of a server, with cookies and
-// without scripts: it opens addresses, reads forms and submits them. Redirects
-// are followed while they stay on the server (and on the origins of Visits); one
-// that leads to an application ends the walk, and Page.Away tells where to.
+// without scripts: it opens addresses, reads forms and submits them. Redirects,
+// also those of a meta element, are followed while they stay on the server (and
+// on the origins of Visits); one that leads to an application ends the walk, and
+// Page.Away tells where to.
 //
 //	b := s.Browser(t)
 //	p := b.LogIn(b.Open(app.AuthURL("acr_values", "MFA")), person)
@@ -138,7 +139,10 @@ func (b *Browser) walk(method string, u *url.URL, form url.Values) Page {
 	for range maxRedirects {
 		p := b.send(method, u, form)
 		location := p.Header.Get("Location")
-		if p.Status < 300 || p.Status > 399 || location == "" {
+		if p.Status < 300 || p.Status > 399 {
+			location = p.refresh
+		}
+		if location == "" {
 			return p
 		}
 		next, err := u.Parse(location)
@@ -172,6 +176,7 @@ func (b *Browser) send(method string, u *url.URL, form url.Values) Page {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	req.Header.Set("Accept", "text/html")
+	req.Close = !strings.HasPrefix(u.String(), b.server.Issuer()) // other sites keep no connection open
 	if b.Language != "" {
 		req.Header.Set("Accept-Language", b.Language)
 	}

@@ -35,8 +35,9 @@ type Page struct {
 	// Posted is what a form took there (response_mode=form_post).
 	Posted url.Values
 
-	forms []Form
-	text  string
+	forms   []Form
+	text    string
+	refresh string // where a meta element leads at once
 }
 
 // Answer are the parameters that went to the application. It fails the test
@@ -190,6 +191,9 @@ func newPage(tb testing.TB, u *url.URL, r Reply) Page {
 	for n := range root.Descendants() {
 		if n.Type == html.ElementNode && n.Data == "form" {
 			p.forms = append(p.forms, newForm(tb, u, n))
+		}
+		if n.Type == html.ElementNode && n.Data == "meta" && strings.EqualFold(attr(n, "http-equiv"), "refresh") {
+			_, p.refresh, _ = strings.Cut(attr(n, "content"), "url=")
 		}
 	}
 	p.text = textOf(root)
