@@ -77,10 +77,10 @@ func (h holder) proof(t *testing.T, method, url, token string, more map[string]a
 	return h.sign(t, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"), claims)
 }
 
-// post sends a form with a proof to a node.
-func post(t *testing.T, node *servertest.Server, app *servertest.Application, path, proof string, form url.Values) servertest.Reply {
+// post sends a form with a proof to the token endpoint of a node.
+func post(t *testing.T, node *servertest.Server, app *servertest.Application, proof string, form url.Values) servertest.Reply {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, node.Issuer()+path, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, node.Issuer()+"/oauth/token", strings.NewReader(form.Encode()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,17 +152,17 @@ func TestDPoPOverHTTP(t *testing.T) {
 				"code": {b.LogIn(b.Open(app.AuthURL()), who).Code(t)},
 			}
 			endpoint := w.Issuer() + "/oauth/token"
-			wantOAuthError(t, "without a proof", post(t, w.Server, app, "/oauth/token", "", form), 400, "invalid_dpop_proof")
+			wantOAuthError(t, "without a proof", post(t, w.Server, app, "", form), 400, "invalid_dpop_proof")
 			wantOAuthError(t, "proof for another endpoint",
-				post(t, w.Server, app, "/oauth/token", h.proof(t, "POST", w.Issuer()+"/oauth/par", "", nil), form), 400, "invalid_dpop_proof")
+				post(t, w.Server, app, h.proof(t, "POST", w.Issuer()+"/oauth/par", "", nil), form), 400, "invalid_dpop_proof")
 			used := h.proof(t, "POST", endpoint, "", nil)
-			access, refresh, kind := tokensOf(t, post(t, w.Server, app, "/oauth/token", used, form))
+			access, refresh, kind := tokensOf(t, post(t, w.Server, app, used, form))
 			if kind != "DPoP" {
 				t.Errorf("token_type = %s, want DPoP", kind)
 			}
 			again := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}
 			for name, node := range map[string]*servertest.Server{"same": w.Server, "second": second} {
-				wantOAuthError(t, "replayed proof at the "+name+" node", post(t, node, app, "/oauth/token", used, again), 400, "invalid_dpop_proof")
+				wantOAuthError(t, "replayed proof at the "+name+" node", post(t, node, app, used, again), 400, "invalid_dpop_proof")
 			}
 			boundToken(t, w, second, app, h, access)
 		}
@@ -192,9 +192,11 @@ func boundToken(t *testing.T, w town, second *servertest.Server, app *servertest
 	}
 	described := app.Post(t, "/oauth/introspect", url.Values{"token": {access}})
 	var answer struct {
-		Active bool
+		Active bool   `json:"active"`
 		Type   string `json:"token_type"`
-		Cnf    struct{ Jkt string }
+		Cnf    struct {
+			Jkt string `json:"jkt"`
+		} `json:"cnf"`
 	}
 	if err := json.Unmarshal([]byte(described.Body), &answer); err != nil || !answer.Active || answer.Type != "DPoP" || answer.Cnf.Jkt == "" {
 		t.Errorf("introspection = %s, want an active DPoP token with its key", described.Body)
@@ -225,7 +227,7 @@ func TestClientAssertionOverHTTP(t *testing.T) {
 			}
 		}
 		good := form(nil)
-		access, refresh, _ := tokensOf(t, post(t, w.Server, app, "/oauth/token", "", good))
+		access, refresh, _ := tokensOf(t, post(t, w.Server, app, "", good))
 		if refresh != "" {
 			t.Error("client credentials got a refresh token")
 		}
@@ -233,7 +235,7 @@ func TestClientAssertionOverHTTP(t *testing.T) {
 			t.Errorf("SCIM with client credentials: %d %s", r.Status, r.Body)
 		}
 		for name, node := range map[string]*servertest.Server{"same": w.Server, "second": second} {
-			wantOAuthError(t, "again at the "+name+" node", post(t, node, app, "/oauth/token", "", good), 401, "invalid_client")
+			wantOAuthError(t, "again at the "+name+" node", post(t, node, app, "", good), 401, "invalid_client")
 		}
 		for name, more := range map[string]map[string]any{
 			"aud in an array":     {"aud": []string{w.Issuer()}},
@@ -241,7 +243,7 @@ func TestClientAssertionOverHTTP(t *testing.T) {
 			"expired":             {"exp": now - 60},
 			"another client":      {"iss": "x"},
 		} {
-			wantOAuthError(t, name, post(t, second, app, "/oauth/token", "", form(more)), 401, "invalid_client")
+			wantOAuthError(t, name, post(t, second, app, "", form(more)), 401, "invalid_client")
 		}
 		w.clock.advance(time.Second)
 	})

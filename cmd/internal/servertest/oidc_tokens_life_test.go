@@ -18,8 +18,8 @@ import (
 	"github.com/sallyport-id/sallyport/oidc"
 )
 
-// active asks for a token as a service, and returns the whole answer.
-func active(t *testing.T, w town, name, secret, token string) map[string]any {
+// active asks for a token as the service bank, and returns the whole answer.
+func active(t *testing.T, w town, secret, token string) map[string]any {
 	t.Helper()
 	form := strings.NewReader(url.Values{"token": {token}}.Encode())
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.Issuer()+"/oauth/introspect", form)
@@ -27,7 +27,7 @@ func active(t *testing.T, w town, name, secret, token string) map[string]any {
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.SetBasicAuth(name, secret)
+	req.SetBasicAuth("bank", secret)
 	r := servertest.Send(t, w.HTTP(), req)
 	var out map[string]any
 	if err := json.Unmarshal([]byte(r.Body), &out); err != nil || r.Status != http.StatusOK {
@@ -67,12 +67,12 @@ func TestTokenLife(t *testing.T) {
 				return app.Redeem(t, b.LogIn(b.Open(app.AuthURL("scope", "openid payments")), who).Code(t))
 			}
 			first := log()
-			got := active(t, w, "bank", secret, first.AccessToken)
+			got := active(t, w, secret, first.AccessToken)
 			if got["active"] != true || got["sub"] != who.ID || got["acr"] != first.ACR() || got["client_id"] != app.ID ||
 				got["auth_time"] != float64(first.AuthTime()) || got["sid"] != first.Claims["sid"] {
 				t.Errorf("introspection = %v, want what the ID token says: %v", got, first.Claims)
 			}
-			onlyInactive(t, "the refresh token", active(t, w, "bank", secret, first.RefreshToken))
+			onlyInactive(t, "the refresh token", active(t, w, secret, first.RefreshToken))
 			other := w.Application(t, oidc.Client{})
 			if r := other.Post(t, "/oauth/revoke", url.Values{"token": {first.RefreshToken}}); r.Status != http.StatusOK {
 				t.Errorf("revocation by another client: %d", r.Status)
@@ -82,14 +82,14 @@ func TestTokenLife(t *testing.T) {
 				t.Errorf("revocation: %d %s", r.Status, r.Body)
 			}
 			alive(t, w, second, first.AccessToken, false)
-			onlyInactive(t, "revoked", active(t, w, "bank", secret, first.AccessToken))
+			onlyInactive(t, "revoked", active(t, w, secret, first.AccessToken))
 			wantOAuthError(t, "refresh after revocation", app.TryRefresh(t, first.RefreshToken), 400, "invalid_grant")
 
 			next := log()
 			alive(t, w, second, next.AccessToken, true)
 			w.PatchPerson(t, who, `{"op":"replace","path":"active","value":false}`)
 			alive(t, w, second, next.AccessToken, false)
-			onlyInactive(t, "user switched off", active(t, w, "bank", secret, next.AccessToken))
+			onlyInactive(t, "user switched off", active(t, w, secret, next.AccessToken))
 		}
 	})
 }
