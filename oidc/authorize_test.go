@@ -2,6 +2,7 @@ package oidc_test
 
 import (
 	"errors"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -53,16 +54,14 @@ func TestUncertainRequestsAreNeverRedirected(t *testing.T) {
 			t.Errorf("%s: %v %v, want a page", name, reply, err)
 		}
 	}
-	w.edit("app", func(c *oidc.Client) { c.Disabled = true })
+	w.edit(func(c *oidc.Client) { c.Disabled = true })
 	if _, _, err := w.nodes[0].Authorize(t.Context(), authn.Visitor{}, request()); !isPageError(err) {
 		t.Errorf("disabled client: %v, want a page", err)
 	}
 }
 
 func merge(a, b url.Values) url.Values {
-	for name, values := range b {
-		a[name] = values
-	}
+	maps.Copy(a, b)
 	return a
 }
 
@@ -156,7 +155,7 @@ func TestFormPost(t *testing.T) {
 func TestRedirectKeepsQuery(t *testing.T) {
 	w := one(t)
 	const uri = "https://app.example.com/cb?tenant=a%20b"
-	w.edit("app", func(c *oidc.Client) { c.RedirectURIs = []string{uri} })
+	w.edit(func(c *oidc.Client) { c.RedirectURIs = []string{uri} })
 	w.login(acr.Password)
 	reply, _, err := w.nodes[0].Authorize(t.Context(), authn.Visitor{}, request("redirect_uri", uri))
 	to, ok := reply.(oidc.Redirect)
@@ -175,6 +174,7 @@ type setting struct {
 // Each row of the specification's table about an ACR that cannot be had, under
 // three settings (of the server and of the client) and in both modes.
 func TestUnmetMatrix(t *testing.T) {
+	t.Parallel()
 	rows := []struct {
 		name, acr, text string
 		proofs          []acr.Factor
@@ -198,7 +198,7 @@ func TestUnmetMatrix(t *testing.T) {
 					}
 				})
 				if perClient {
-					w.edit("app", func(c *oidc.Client) { c.ACRUnmet, c.ACRUnmetError = s.unmet, s.errorSet })
+					w.edit(func(c *oidc.Client) { c.ACRUnmet, c.ACRUnmetError = s.unmet, s.errorSet })
 				}
 				for _, row := range rows {
 					for _, mode := range []string{"", "none"} {
@@ -255,7 +255,7 @@ func TestUnmetRedirect(t *testing.T) {
 // goiabada #240: a URL never leaves what the client permits.
 func TestAcrValuesCannotLeavePermitted(t *testing.T) {
 	w := one(t, func(c *oidc.Config) { c.Policy.UserFloorOff = true })
-	w.edit("app", func(c *oidc.Client) { c.PermittedACRs = []string{"MFA"} })
+	w.edit(func(c *oidc.Client) { c.PermittedACRs = []string{"MFA"} })
 	w.enrol(acr.TOTP)
 	w.login(acr.Password)
 	if got := w.authorize(request("acr_values", "Default", "prompt", "none")); got.Get("error_description") != notPermitted {
@@ -264,17 +264,18 @@ func TestAcrValuesCannotLeavePermitted(t *testing.T) {
 	if got := w.authorize(request("acr_values", "Default MFA", "prompt", "none")); got.Get("error") != "interaction_required" {
 		t.Errorf("acr_values=Default MFA: %v, want interaction_required for MFA", got)
 	}
-	w.edit("app", func(c *oidc.Client) { c.PermittedFallback = true })
+	w.edit(func(c *oidc.Client) { c.PermittedFallback = true })
 	if got := w.authorize(request("acr_values", "Default", "prompt", "none")); got.Get("code") == "" {
 		t.Errorf("permitted_acrs_mode fallback: %v, want a code as the original gave", got)
 	}
-	w.edit("app", func(c *oidc.Client) { c.RequiredACR = "MFA" })
+	w.edit(func(c *oidc.Client) { c.RequiredACR = "MFA" })
 	if got := w.authorize(request("acr_values", "Default", "prompt", "none")); got.Get("error") != "interaction_required" {
 		t.Errorf("required_acr beside it: %v, want interaction_required: floors hold", got)
 	}
 }
 
 func TestAcrValuesCannotLowerUserFloor(t *testing.T) {
+	t.Parallel()
 	for _, off := range []bool{false, true} {
 		t.Run(map[bool]string{false: "floor", true: "floor off"}[off], func(t *testing.T) {
 			w := one(t, func(c *oidc.Config) { c.Policy.UserFloorOff = off })
@@ -333,7 +334,7 @@ func TestPromptNone(t *testing.T) {
 		t.Errorf("several accounts: %s, want account_selection_required", got)
 	}
 	w.nodes[0].desk.several = false
-	w.edit("app", func(c *oidc.Client) { c.Trusted = false })
+	w.edit(func(c *oidc.Client) { c.Trusted = false })
 	if got := ask(); got != "consent_required" {
 		t.Errorf("no consent: %s, want consent_required", got)
 	}
@@ -436,7 +437,7 @@ func checkSilent(t *testing.T, query string, reply oidc.Reply, err error) {
 // for it by this name.
 func TestPromptNoneNeverRenders(t *testing.T) {
 	w := one(t)
-	w.edit("app", func(c *oidc.Client) { c.Trusted = false })
+	w.edit(func(c *oidc.Client) { c.Trusted = false })
 	for _, session := range [][]acr.Factor{nil, {acr.Password}, {acr.Password, acr.TOTP}} {
 		w.nodes[0].desk.session = nil
 		if session != nil {
@@ -445,8 +446,13 @@ func TestPromptNoneNeverRenders(t *testing.T) {
 		for _, several := range []bool{false, true} {
 			w.nodes[0].desk.several = several
 			for _, more := range [][]string{
-				nil, {"acr_values", "MFA"}, {"acr_values", "Gold"}, {"max_age", "0"}, {"scope", "openid profile"},
-				{"claims", `{"id_token":{"acr":{"essential":true,"value":"MFA"}}}`}, {"response_mode", "form_post"},
+				nil,
+				{"acr_values", "MFA"},
+				{"acr_values", "Gold"},
+				{"max_age", "0"},
+				{"scope", "openid profile"},
+				{"claims", `{"id_token":{"acr":{"essential":true,"value":"MFA"}}}`},
+				{"response_mode", "form_post"},
 			} {
 				reply, _, err := w.nodes[0].Authorize(t.Context(), authn.Visitor{}, request(append(more, "prompt", "none")...))
 				checkSilent(t, strings.Join(more, " "), reply, err)

@@ -32,7 +32,7 @@ func parseClaimsParam(text string) (claimsParam, error) {
 	if err := dec.Decode(&c); err != nil {
 		return claimsParam{}, errClaims().Because(err)
 	}
-	if _, err := dec.Token(); err != io.EOF { //nolint:errorlint // io.EOF is returned as it is
+	if _, err := dec.Token(); err != io.EOF {
 		return claimsParam{}, errClaims()
 	}
 	// null decodes into nothing: the parameter must be an object.

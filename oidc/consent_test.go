@@ -130,7 +130,7 @@ func (w *world) bank(fresh bool) {
 	if err != nil {
 		w.t.Fatalf("CreateService: %v", err)
 	}
-	w.edit("app", func(c *oidc.Client) { c.Scopes = append(c.Scopes, "payments", "balance") })
+	w.edit(func(c *oidc.Client) { c.Scopes = append(c.Scopes, "payments", "balance") })
 }
 
 func lock(view *oidc.ConsentView, name string) (acrName string, reachable bool) {
@@ -147,7 +147,7 @@ func TestScopeLockedUntilVerified(t *testing.T) {
 	noFloor := func(c *oidc.Config) { c.Policy.UserFloorOff = true }
 	each(t, untrusted, func(t *testing.T, w *world, secret string) {
 		w.bank(false)
-		w.edit("app", func(c *oidc.Client) { c.PermittedACRs = []string{"Default"} })
+		w.edit(func(c *oidc.Client) { c.PermittedACRs = []string{"Default"} })
 		// A user without a factor: narrower, and never asked again about it.
 		txn := w.asked("scope", "openid payments balance")
 		if name, reachable := lock(w.view(txn), "payments"); name != "MFA" || reachable {

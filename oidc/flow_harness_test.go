@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -204,7 +205,7 @@ func (w *world) node(db *storage.DB, edits ...func(*oidc.Config)) *node {
 
 // login starts a session with these proofs, made now, in the browser of every
 // node.
-func (w *world) login(factors ...acr.Factor) session.Session {
+func (w *world) login(factors ...acr.Factor) {
 	w.t.Helper()
 	now := w.o.Clock.Now()
 	s := session.Session{
@@ -224,7 +225,6 @@ func (w *world) login(factors ...acr.Factor) session.Session {
 		n.desk.session = &s
 		n.desk.mu.Unlock()
 	}
-	return s
 }
 
 // enrol says what the user could show besides the password.
@@ -240,7 +240,7 @@ func (w *world) enrol(factors ...acr.Factor) {
 var command = audit.Party{Type: "command", Name: "test"}
 
 // client registers a trusted client; its secret is returned.
-func (w *world) client(edit func(*oidc.Client)) (oidc.Client, string) {
+func (w *world) client(edit func(*oidc.Client)) string {
 	w.t.Helper()
 	c := oidc.Client{
 		ID: "app", Name: "App", Type: oidc.Web, RedirectURIs: []string{"https://app.example.com/cb"}, Trusted: true,
@@ -248,16 +248,17 @@ func (w *world) client(edit func(*oidc.Client)) (oidc.Client, string) {
 	if edit != nil {
 		edit(&c)
 	}
-	c, secret, err := w.nodes[0].CreateClient(w.t.Context(), command, c)
+	_, secret, err := w.nodes[0].CreateClient(w.t.Context(), command, c)
 	if err != nil {
 		w.t.Fatalf("CreateClient: %v", err)
 	}
-	return c, secret
+	return secret
 }
 
-func (w *world) edit(id string, edit func(*oidc.Client)) {
+// edit changes the client "app".
+func (w *world) edit(edit func(*oidc.Client)) {
 	w.t.Helper()
-	_, err := w.nodes[0].UpdateClient(w.t.Context(), command, id, func(c *oidc.Client) error { edit(c); return nil })
+	_, err := w.nodes[0].UpdateClient(w.t.Context(), command, "app", func(c *oidc.Client) error { edit(c); return nil })
 	if err != nil {
 		w.t.Fatalf("UpdateClient: %v", err)
 	}
@@ -353,17 +354,13 @@ func (n *node) do(r *http.Request) answer {
 // redeem exchanges a code at a node.
 func (n *node) redeem(secret, code string, more ...string) answer {
 	form := pairs("grant_type", "authorization_code", "code", code, "redirect_uri", "https://app.example.com/cb")
-	for name, values := range pairs(more...) {
-		form[name] = values
-	}
+	maps.Copy(form, pairs(more...))
 	return n.post(oidc.PathToken, "app", secret, form)
 }
 
 func (n *node) refresh(secret, token string, more ...string) answer {
 	form := pairs("grant_type", "refresh_token", "refresh_token", token)
-	for name, values := range pairs(more...) {
-		form[name] = values
-	}
+	maps.Copy(form, pairs(more...))
 	return n.post(oidc.PathToken, "app", secret, form)
 }
 
@@ -447,7 +444,8 @@ func (w *world) events(name audit.Name) []audit.Event {
 
 const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" // RFC 7636 appendix B
 
-func challengeOf(verifier string) string {
+// challenge is the S256 code_challenge of verifier.
+func challenge() string {
 	sum := sha256.Sum256([]byte(verifier))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

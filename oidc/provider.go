@@ -183,7 +183,7 @@ func New(cfg Config) (*Provider, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Now == nil {
-		cfg.Now = time.Now
+		cfg.Now = time.Now //nolint:forbidigo // the one default of the clock
 	}
 	if cfg.Busy == nil {
 		cfg.Busy = func(error) bool { return false }
@@ -206,11 +206,22 @@ func (p *Provider) check() error {
 		name    string
 		missing bool
 	}{
-		{"Issuer", p.cfg.Issuer == ""}, {"Engine", p.cfg.Engine == nil}, {"Clients", p.cfg.Clients == nil},
-		{"Services", p.cfg.Services == nil}, {"Grants", p.cfg.Grants == nil}, {"Consents", p.cfg.Consents == nil},
-		{"Pushed", p.cfg.Pushed == nil}, {"Devices", p.cfg.Devices == nil}, {"Replays", p.cfg.Replays == nil},
-		{"Logouts", p.cfg.Logouts == nil}, {"Sessions", p.cfg.Sessions == nil}, {"Txns", p.cfg.Txns == nil}, {"Users", p.cfg.Users == nil},
-		{"Keys", p.cfg.Keys == nil}, {"Tx", p.cfg.Tx == nil}, {"Audit", p.cfg.Audit == nil},
+		{"Issuer", p.cfg.Issuer == ""},
+		{"Engine", p.cfg.Engine == nil},
+		{"Clients", p.cfg.Clients == nil},
+		{"Services", p.cfg.Services == nil},
+		{"Grants", p.cfg.Grants == nil},
+		{"Consents", p.cfg.Consents == nil},
+		{"Pushed", p.cfg.Pushed == nil},
+		{"Devices", p.cfg.Devices == nil},
+		{"Replays", p.cfg.Replays == nil},
+		{"Logouts", p.cfg.Logouts == nil},
+		{"Sessions", p.cfg.Sessions == nil},
+		{"Txns", p.cfg.Txns == nil},
+		{"Users", p.cfg.Users == nil},
+		{"Keys", p.cfg.Keys == nil},
+		{"Tx", p.cfg.Tx == nil},
+		{"Audit", p.cfg.Audit == nil},
 		{"Policy.DefaultACRs", len(p.cfg.Policy.DefaultACRs) == 0},
 	} {
 		if need.missing {

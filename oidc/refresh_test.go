@@ -61,7 +61,7 @@ func TestRefreshGrace(t *testing.T) {
 		w.wantTokens("first use", w.nodes[0].refresh(secret, old))
 		w.o.Clock.Advance(9 * time.Second)
 		w.wantTokens("within the grace", w.nodes[1].refresh(secret, old))
-		_, other := w.client(func(c *oidc.Client) { c.ID = "other"; c.RefreshGrace = 10 * time.Second })
+		other := w.client(func(c *oidc.Client) { c.ID = "other"; c.RefreshGrace = 10 * time.Second })
 		form := pairs("grant_type", "refresh_token", "refresh_token", old)
 		w.wantRefused("another client", w.nodes[0].post(oidc.PathToken, "other", other, form), 400, oidc.InvalidGrant)
 		if got := w.nodes[0].userinfo(first.text("access_token")); got != http.StatusOK {
@@ -149,9 +149,9 @@ func TestRefreshRechecksUser(t *testing.T) {
 	each(t, nil, func(t *testing.T, w *world, secret string) {
 		user := w.o.Type(t, "User")
 		first := w.tokens(secret)
-		w.edit("app", func(c *oidc.Client) { c.Disabled = true })
+		w.edit(func(c *oidc.Client) { c.Disabled = true })
 		w.wantRefused("locked client", w.nodes[0].refresh(secret, first.text("refresh_token")), 401, oidc.InvalidClient)
-		w.edit("app", func(c *oidc.Client) { c.Disabled = false })
+		w.edit(func(c *oidc.Client) { c.Disabled = false })
 		rec, err := w.db.Get(t.Context(), user, w.user.ID, "")
 		if err != nil {
 			t.Fatal(err)

@@ -51,8 +51,6 @@ type prompt struct {
 	Select  bool `json:"select_account,omitempty"`
 }
 
-func (r request) openID() bool { return slices.Contains(r.Scopes, ScopeOpenID) }
-
 // requestOf reads what a transaction remembers.
 func requestOf(t authn.Txn) (request, error) {
 	var r request
