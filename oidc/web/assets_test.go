@@ -217,8 +217,14 @@ func TestStyleSheetContrast(t *testing.T) {
 			colour[m[1]] = m[2]
 		}
 		for _, pair := range [][2]string{
-			{"ink", "surface"}, {"ink", "page"}, {"ink", "tint"}, {"soft", "surface"}, {"soft", "page"}, {"soft", "tint"},
-			{"bad", "bad-tint"}, {"note", "note-tint"},
+			{"ink", "surface"},
+			{"ink", "page"},
+			{"ink", "tint"},
+			{"soft", "surface"},
+			{"soft", "page"},
+			{"soft", "tint"},
+			{"bad", "bad-tint"},
+			{"note", "note-tint"},
 		} {
 			if c := contrastOf(t, colour[pair[0]], colour[pair[1]]); c < 4.5 {
 				t.Errorf("%s: %s on %s has contrast %.2f", scheme, pair[0], pair[1], c)

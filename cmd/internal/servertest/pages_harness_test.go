@@ -128,7 +128,7 @@ func (w *pagesWorld) patch(operation, user string) {
 func (w *pagesWorld) enrolBoth() {
 	w.t.Helper()
 	r := w.must(http.StatusCreated, "POST", w.path("validatedEmailAddresses"), emailBody(address))
-	w.must(http.StatusOK, "PUT", w.path("validatedEmailAddresses/"+str(w.t, r.Body, "id")), with(w.t, r.Body, "verifyCode", w.inboxCode(address)))
+	w.must(http.StatusOK, "PUT", w.path("validatedEmailAddresses/"+str(w.t, r.Body, "id")), with(w.t, r.Body, "verifyCode", w.inboxCode()))
 	r = w.must(http.StatusCreated, "POST", w.path("totp"), "")
 	w.secret = str(w.t, r.Body, "sharedSecret")
 	w.must(http.StatusOK, "PUT", w.path("totp"), with(w.t, r.Body, "verifyTotp", w.appCode()))
@@ -151,8 +151,8 @@ func (w *pagesWorld) appCode() string {
 	return strings.TrimSpace(string(out))
 }
 
-// inboxCode reads the newest code for an address from the development inbox.
-func (w *pagesWorld) inboxCode(to string) string {
+// inboxCode reads the newest code for the user from the development inbox.
+func (w *pagesWorld) inboxCode() string {
 	w.t.Helper()
 	var inbox struct {
 		Recipients []struct {
@@ -167,7 +167,7 @@ func (w *pagesWorld) inboxCode(to string) string {
 		w.t.Fatalf("%v in %s", err, r.Body)
 	}
 	for _, recipient := range inbox.Recipients {
-		if recipient.To != to {
+		if recipient.To != address {
 			continue
 		}
 		for _, m := range recipient.Messages {
@@ -176,7 +176,7 @@ func (w *pagesWorld) inboxCode(to string) string {
 			}
 		}
 	}
-	w.t.Fatalf("no code for %s in %s", to, r.Body)
+	w.t.Fatalf("no code for %s in %s", address, r.Body)
 	return ""
 }
 

@@ -41,7 +41,7 @@ func TestPagesCodeFirst(t *testing.T) {
 	if _, err := w.Directory().SendQueuedCodes(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b.fill("#code", w.inboxCode(address))
+	b.fill("#code", w.inboxCode())
 	b.press("button.primary", "#consent")
 	b.press(`button[value="allow"]`, "#arrived")
 	if got := w.client.answers(); len(got) != 1 || got[0].Get("code") == "" {
