@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
@@ -188,7 +187,7 @@ func (f *clientFlags) applyLists(c *oidc.Client) {
 
 // grantType is the full name of a grant type: that of devices is a long one.
 func grantType(name string) string {
-	if strings.HasSuffix(oidc.GrantDevice, ":"+name) {
+	if name == "device_code" {
 		return oidc.GrantDevice
 	}
 	return name

@@ -51,6 +51,52 @@ func TestChecklist(t *testing.T) {
 	}
 }
 
+// asvs are the requirements of OWASP ASVS 5.0 that docs/asvs.md answers.
+const asvs = "3.3.1 3.3.2 3.3.3 3.3.4 3.4.3 3.4.4 3.4.5 3.4.6 3.5.1 3.5.3 3.7.2 " +
+	"6.1.1 6.1.3 6.2.1 6.2.4 6.2.5 6.2.8 6.2.9 6.2.10 6.2.12 6.3.1 6.3.4 6.3.5 6.3.6 6.3.7 6.3.8 " +
+	"6.4.1 6.4.2 6.4.3 6.4.4 6.4.6 6.5.1 6.5.2 6.5.3 6.5.4 6.5.5 6.5.6 6.5.8 6.6.1 6.6.2 6.6.3 6.7.2 " +
+	"6.8.1 6.8.2 6.8.3 6.8.4 7.2.3 7.2.4 7.3.1 7.3.2 7.4.1 7.4.2 7.4.3 7.4.5 7.5.1 7.5.2 7.5.3 7.6.1 " +
+	"9.1.1 9.1.2 9.1.3 9.2.1 9.2.2 9.2.3 9.2.4 10.2.2 10.3.4 10.4.1 10.4.2 10.4.3 10.4.4 10.4.5 10.4.6 " +
+	"10.5.1 10.5.2 10.5.3 10.5.4 10.6.2 10.7.1 10.7.2 10.7.3 11.2.2 11.2.4 11.3.2 11.3.4 11.4.2 11.5.1 " +
+	"13.3.1 13.3.4 16.2.5 16.3.1 16.3.2 16.3.3 16.4.1 16.5.1 16.5.2 16.5.3"
+
+// TestASVS keeps docs/asvs.md true: every requirement is there once, and names
+// tests that exist, or says what is missing.
+func TestASVS(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join(repository, "docs/asvs.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := testNames(t)
+	name := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`")
+	seen := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\| (\d+\.\d+\.\d+) \| [^|]+ \| (.+) \|$`).FindAllStringSubmatch(string(page), -1) {
+		id, proof := m[1], m[2]
+		if seen[id] {
+			t.Errorf("%s is there twice", id)
+		}
+		seen[id] = true
+		if strings.HasPrefix(proof, "not yet: ") {
+			continue
+		}
+		names := name.FindAllStringSubmatch(proof, -1)
+		if len(names) == 0 {
+			t.Errorf("%s names no test", id)
+		}
+		for _, n := range names {
+			if !tests[n[1]] {
+				t.Errorf("%s names %s, which does not exist", id, n[1])
+			}
+		}
+	}
+	for _, id := range strings.Fields(asvs) {
+		if !seen[id] {
+			t.Errorf("%s is not in docs/asvs.md", id)
+		}
+	}
+}
+
 // TestEveryAuditEventIsDocumented keeps docs/audit.md whole: every name of
 // package audit is there, and no other.
 func TestEveryAuditEventIsDocumented(t *testing.T) {

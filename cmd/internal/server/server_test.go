@@ -186,7 +186,8 @@ func TestFirstStartShowsATokenOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		again := servertest.Start(t, s.Config)
-		if text := again.Notice.String(); strings.Contains(text, "spt_") || !strings.Contains(text, again.SCIM()) {
+		text := again.Notice.String()
+		if strings.Contains(text, "spt_") || !strings.Contains(text, again.SCIM()) || !strings.Contains(text, "OpenID Connect is at "+again.URL()) {
 			t.Errorf("second start says:\n%s", text)
 		}
 	})
@@ -319,6 +320,11 @@ func TestStartPage(t *testing.T) {
 	page := servertest.Send(t, http.DefaultClient, req)
 	if page.Status != 200 || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") || !strings.Contains(page.Body, s.SCIM()) {
 		t.Errorf("/ = %d %s", page.Status, page.Body)
+	}
+	for _, want := range []string{s.URL() + "/.well-known/openid-configuration", "sallyport client create"} {
+		if !strings.Contains(page.Body, want) {
+			t.Errorf("the page does not name %s", want)
+		}
 	}
 	for _, inline := range []string{"<script", "<style", "style=", " onclick"} {
 		if strings.Contains(page.Body, inline) {
