@@ -15,8 +15,7 @@ const (
 	queueLogouts = `INSERT INTO oauth_logouts (id, client_id, sid, user_id, created_at, claimed_until, attempts, next_at)
 		SELECT n.sid, n.client_id, n.sid, n.user_id, $1, 0, 0, $1 FROM oauth_sids n JOIN oauth_clients c ON c.id = n.client_id
 		WHERE n.session_id IN (%s) AND c.disabled = 0 AND `
-	deleteSIDs = "DELETE FROM oauth_sids WHERE session_id IN (%s)"
-	//nolint:gosec // SQL, not a credential
+	deleteSIDs          = "DELETE FROM oauth_sids WHERE session_id IN (%s)"
 	revokeSessionGrants = "UPDATE oauth_grants SET revoked_at = $1 WHERE session_id <> '' AND session_id IN (%s) AND revoked_at = 0"
 
 	selectLogouts = `SELECT id, client_id, sid, user_id, attempts FROM oauth_logouts

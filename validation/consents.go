@@ -193,18 +193,9 @@ func (s *Service) changeConsent(ctx context.Context, t Target, said map[string]s
 		if err != nil {
 			return err
 		}
-		changed := make(map[string]string)
-		for name, consent := range said {
-			i := slices.IndexFunc(before.Scopes, func(c ConsentScope) bool { return c.Name == name })
-			if i < 0 {
-				return invalidValue("scopes.name must be a scope of this consent.")
-			}
-			if before.Scopes[i].Consent != consent {
-				changed[name] = consent
-			}
-		}
-		if out = before; len(changed) == 0 {
-			return nil
+		changed, err := changedScopes(before.Scopes, said)
+		if out = before; err != nil || len(changed) == 0 {
+			return err
 		}
 		if err := s.cfg.Consents.ChangeConsent(ctx, t.User.ID, t.Key, changed, s.now()); err != nil {
 			return fmt.Errorf("change consent: %w", err)
@@ -221,6 +212,21 @@ func (s *Service) changeConsent(ctx context.Context, t Target, said map[string]s
 		return s.consentEvent(ctx, t, name, changed)
 	})
 	return out, err
+}
+
+// changedScopes are those about which something else is said than before.
+func changedScopes(before []ConsentScope, said map[string]string) (map[string]string, error) {
+	changed := make(map[string]string)
+	for name, consent := range said {
+		i := slices.IndexFunc(before, func(c ConsentScope) bool { return c.Name == name })
+		if i < 0 {
+			return nil, invalidValue("scopes.name must be a scope of this consent.")
+		}
+		if before[i].Consent != consent {
+			changed[name] = consent
+		}
+	}
+	return changed, nil
 }
 
 // withdrawConsent forgets a consent and ends the tokens of its application.

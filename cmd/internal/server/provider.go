@@ -153,10 +153,9 @@ func (u providerUsers) Groups(ctx context.Context, userID string) ([]oidc.Group,
 // claimValidated reports whether a user has proved to hold an address: it is
 // the value of a configured path, and validated there.
 func (d *Directory) claimValidated(ctx context.Context, u authn.User, claim, value string) (bool, error) {
-	kind, normal, err := validation.EnrolledEmail, "", error(nil)
-	if claim == "email" {
-		normal, err = delivery.ParseEmail(value)
-	} else {
+	kind := validation.EnrolledEmail
+	normal, err := delivery.ParseEmail(value)
+	if claim != "email" {
 		kind = validation.EnrolledPhone
 		var phone delivery.Phone
 		phone, err = delivery.ParsePhone(value)
