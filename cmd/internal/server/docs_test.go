@@ -90,7 +90,7 @@ func TestASVS(t *testing.T) {
 			}
 		}
 	}
-	for _, id := range strings.Fields(asvs) {
+	for id := range strings.FieldsSeq(asvs) {
 		if !seen[id] {
 			t.Errorf("%s is not in docs/asvs.md", id)
 		}
