@@ -113,10 +113,6 @@ func (w *Web) Register(e *echo.Echo) {
 	e.HEAD(assetPrefix+":name", w.assets.serve)
 }
 
-// Paths are the routes of people, without those of assets: the server answers
-// errors below them with pages.
-func Paths() []string { return []string{"/oauth/authorize", "/oauth/logout", "/login/", "/device"} }
-
 // at returns the path of a route of ours under the issuer.
 func (w *Web) at(path string) string { return w.base + path }
 
