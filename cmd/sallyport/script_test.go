@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -31,19 +32,25 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: setupScript, Cmds: scriptCommands()})
 }
 
-// TestScriptsPostgres runs testdata/postgres/*.txt with a schema of their own
+// TestScriptsPostgres runs testdata/postgres/*.txt, each with a schema of its own
 // in $PG and a master key in $KEY.
 func TestScriptsPostgres(t *testing.T) {
 	t.Parallel()
-	url := storagetest.Postgres(t).Config.URL
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/postgres", Cmds: scriptCommands(),
-		Setup: func(e *testscript.Env) error {
-			e.Setenv("PG", url)
-			e.Setenv("KEY", server.NewMasterKey())
-			return setupScript(e)
-		},
-	})
+	files, err := filepath.Glob("testdata/postgres/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("scripts for PostgreSQL: %v, %v", files, err)
+	}
+	for _, file := range files {
+		url := storagetest.Postgres(t).Config.URL
+		testscript.Run(t, testscript.Params{
+			Files: []string{file}, Cmds: scriptCommands(),
+			Setup: func(e *testscript.Env) error {
+				e.Setenv("PG", url)
+				e.Setenv("KEY", server.NewMasterKey())
+				return setupScript(e)
+			},
+		})
+	}
 }
 
 func setupScript(e *testscript.Env) error {
