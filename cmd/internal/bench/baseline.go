@@ -29,7 +29,7 @@ func ServeBaselines(ctx context.Context, database string, notice io.Writer) erro
 	mux.HandleFunc("GET /page/{attr}/{key}", h.page)
 	mux.HandleFunc("POST /parse", h.parse)
 	mux.HandleFunc("POST /direct", h.direct)
-	if err := serveChallenges(ctx, db, mux); err != nil {
+	if err := errors.Join(serveChallenges(ctx, db, mux), serveProvider(ctx, db, mux)); err != nil {
 		return errors.Join(err, db.Close())
 	}
 	return errors.Join(serveBare(ctx, mux, notice), db.Close())

@@ -25,6 +25,10 @@ type conn struct {
 	c    net.Conn
 	r    *bufio.Reader
 	size int // of the body of the last answer
+	// keep keeps the header lines of the last answer that browsers act on:
+	// Location and Set-Cookie.
+	keep bool
+	kept []byte
 }
 
 func dial(ctx context.Context, address string) (*conn, error) {
@@ -56,7 +60,7 @@ func (c *conn) do(request []byte, body *bytes.Buffer) (status int, err error) {
 	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
 		return 0, fmt.Errorf("not an HTTP status: %.40q", line)
 	}
-	c.size = 0
+	c.size, c.kept = 0, c.kept[:0]
 	length, err := c.headers()
 	if err != nil {
 		return 0, err
@@ -88,8 +92,21 @@ func (c *conn) headers() (length int, err error) {
 			}
 		case len(name) == len("Transfer-Encoding") && bytes.EqualFold(name, []byte("Transfer-Encoding")):
 			length = -1
+		case c.keep && (bytes.EqualFold(name, []byte("Location")) || bytes.EqualFold(name, []byte("Set-Cookie"))):
+			c.kept = append(c.kept, line...)
 		}
 	}
+}
+
+// between returns what stands between two texts in the header lines that were
+// kept; "" if it is not there.
+func (c *conn) between(before, after string) string {
+	_, rest, _ := bytes.Cut(c.kept, []byte(before))
+	value, _, found := bytes.Cut(rest, []byte(after))
+	if !found {
+		return ""
+	}
+	return string(value)
 }
 
 func (c *conn) take(n int, body *bytes.Buffer) error {

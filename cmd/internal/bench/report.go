@@ -62,7 +62,7 @@ func (r *Report) Failed() []Result {
 func (st *stage) report() *Report {
 	r := st.reportOf(ratioRows())
 	if st.wants(rowHalfLoad) {
-		r.Results = append(r.Results, st.halfLoad())
+		r.Results = append(r.Results, st.tail(rowHalfLoad, "GET at half of the greatest load: p99"))
 	}
 	for _, x := range append(st.importResults(), st.otherResults()...) {
 		if st.wants(x.Key) {
@@ -106,11 +106,11 @@ func (st *stage) ratio(row row) Result {
 	return st.judge(x, noise)
 }
 
-// halfLoad is the row of the tail at half of the greatest load.
-func (st *stage) halfLoad() Result {
-	all := st.samples[rowHalfLoad]
+// tail is a row of the tail at half of the greatest load.
+func (st *stage) tail(key, title string) Result {
+	all := st.samples[key]
 	x := st.described(all)
-	x.Key, x.Operation, x.Baseline, x.Demand, x.AtMost = rowHalfLoad, "GET at half of the greatest load: p99", "p50", 20, true
+	x.Key, x.Operation, x.Baseline, x.Demand, x.AtMost = key, title, "p50", 20, true
 	for _, s := range all {
 		x.Ratios = append(x.Ratios, float64(s.quantile(0.99))/float64(max(1, s.quantile(0.5))))
 	}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,9 @@ type target struct {
 	// least is the least size of an answer, in bytes: a wrong question is
 	// answered faster than a right one.
 	least int
+	// good looks at the header lines that the connection has kept; nil keeps
+	// none.
+	good func(c *conn) error
 	// before makes what the requests of a slice need; its time is not counted.
 	before func(ctx context.Context, length time.Duration) error
 	// next builds the next request of a connection. After nil, with the reason
@@ -121,11 +125,16 @@ func (st *stage) run(ctx context.Context, t *target, length time.Duration, pace 
 	end, ferr := st.counters(t)
 	stopping.Store(true)
 	wg.Wait()
+	var failed error
 	for _, w := range workers {
 		out.requests += len(w.took)
 		out.took = append(out.took, w.took...)
-		err = errors.Join(err, w.failed, w.conn.close())
+		if failed == nil { // the others say the same
+			failed = w.failed
+		}
+		err = errors.Join(err, w.conn.close())
 	}
+	err = errors.Join(err, failed)
 	if err = errors.Join(err, ferr); err != nil {
 		return nil, fmt.Errorf("%s: %w", t.name, err)
 	}
@@ -163,6 +172,7 @@ func (st *stage) workers(ctx context.Context, t *target) ([]*worker, error) {
 			return nil, err
 		}
 		st.seed++
+		c.keep = t.good != nil
 		out = append(out, &worker{
 			site: at.site, conn: c, index: i, rng: rand.New(rand.NewPCG(1, st.seed)), //nolint:gosec // chooses test data
 		})
@@ -196,6 +206,9 @@ func (w *worker) work(st *stage, t *target, recording, stopping *atomic.Bool, ev
 		if err == nil {
 			err = t.check(request, status, w.conn.size)
 		}
+		if err == nil && t.good != nil {
+			err = t.good(w.conn)
+		}
 		if err != nil {
 			w.failed = err
 			return
@@ -212,6 +225,7 @@ func (w *worker) work(st *stage, t *target, recording, stopping *atomic.Bool, ev
 
 // check says what is wrong with an answer of that status and size.
 func (t *target) check(request []byte, status, size int) error {
+	request, _, _ = bytes.Cut(request, []byte("\r\n")) // the rest holds a credential
 	if status != t.status {
 		return fmt.Errorf("status %d instead of %d for %.200q", status, t.status, request)
 	}
