@@ -129,7 +129,7 @@ func (p *Provider) objectParams(ctx context.Context, c Client, object string) (p
 	inner, bad := parseParams(values)
 	switch {
 	case len(bad) > 0:
-		return nil, &Error{Code: InvalidRequestObject, Description: "Parameter " + bad[0] + " of the request object is too long."}
+		return nil, &Error{Code: InvalidRequestObject, Description: "Parameter " + printable(bad[0]) + " of the request object is too long or not text."}
 	case inner["request"] != "" || inner["request_uri"] != "":
 		// RFC 9101 section 4.
 		return nil, &Error{Code: InvalidRequestObject, Description: "A request object cannot hold another."}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 )
@@ -24,7 +25,7 @@ const (
 type params map[string]string
 
 // parseParams takes what may be taken and names the parameters that may not:
-// repeated or too long ones.
+// repeated or too long ones, and what is no text (RFC 6749 appendices A and B).
 func parseParams(values url.Values) (p params, bad []string) {
 	p = make(params, len(values))
 	for name, all := range values {
@@ -39,7 +40,7 @@ func parseParams(values url.Values) (p params, bad []string) {
 		default:
 			p[name] = sent[0]
 		}
-		if len(p[name]) > limitOf(name) {
+		if len(p[name]) > limitOf(name) || !isText(p[name]) {
 			delete(p, name)
 			bad = append(bad, name)
 		}
@@ -47,6 +48,9 @@ func parseParams(values url.Values) (p params, bad []string) {
 	slices.Sort(bad)
 	return p, bad
 }
+
+// isText reports UTF-8 without U+0000, which no database keeps.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 func limitOf(name string) int {
 	switch name {
@@ -59,7 +63,7 @@ func limitOf(name string) int {
 
 // badParams is the error of a request with parameters that may not be.
 func badParams(bad []string) *Error {
-	return &Error{Code: InvalidRequest, Description: "Parameter " + bad[0] + " is repeated or too long."}
+	return &Error{Code: InvalidRequest, Description: "Parameter " + printable(bad[0]) + " is repeated, too long or not text."}
 }
 
 // list splits a value that is a list with blanks between; each entry counts

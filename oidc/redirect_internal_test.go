@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // Security.md section 4; oauth2 redirect URIs as attackers write them.
@@ -147,7 +148,7 @@ func FuzzClaimsParam(f *testing.F) {
 
 // A parameter is there once and not empty, or it is named as bad.
 func FuzzParams(f *testing.F) {
-	for _, query := range []string{"a=1&a=2", "a=&a=1", "state=" + strings.Repeat("s", maxParam+1), "resource=a&resource=b", "%zz", "a"} {
+	for _, query := range []string{"a=1&a=2", "a=&a=1", "state=" + strings.Repeat("s", maxParam+1), "resource=a&resource=b", "%zz", "a", "state=%00", "state=%ff"} {
 		f.Add(query)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
@@ -157,7 +158,7 @@ func FuzzParams(f *testing.F) {
 		}
 		p, bad := parseParams(values)
 		for name, value := range p {
-			if value == "" || len(value) > limitOf(name) || slices.Contains(bad, name) {
+			if value == "" || len(value) > limitOf(name) || !utf8.ValidString(value) || strings.Contains(value, "\x00") || slices.Contains(bad, name) {
 				t.Fatalf("%q: %s = %q, bad %v", query, name, value, bad)
 			}
 		}

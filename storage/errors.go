@@ -30,16 +30,17 @@ const (
 
 // SQLSTATE codes of PostgreSQL.
 const (
-	pgSerializationFailure = "40001"
-	pgDeadlock             = "40P01"
-	pgUniqueViolation      = "23505"
-	pgLockNotAvailable     = "55P03"
-	pgQueryCanceled        = "57014"
-	pgConnectionClass      = "08"
-	pgTooManyConnections   = "53300"
-	pgAdminShutdown        = "57P01"
-	pgCrashShutdown        = "57P02"
-	pgCannotConnectNow     = "57P03"
+	pgSerializationFailure     = "40001"
+	pgDeadlock                 = "40P01"
+	pgUniqueViolation          = "23505"
+	pgLockNotAvailable         = "55P03"
+	pgQueryCanceled            = "57014"
+	pgCharacterNotInRepertoire = "22021"
+	pgConnectionClass          = "08"
+	pgTooManyConnections       = "53300"
+	pgAdminShutdown            = "57P01"
+	pgCrashShutdown            = "57P02"
+	pgCannotConnectNow         = "57P03"
 )
 
 // sqlError turns a driver error into the sentinel that callers know and wraps
@@ -156,6 +157,13 @@ func isUnreachable(err error) bool {
 func isRetryable(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (e.Code == pgSerializationFailure || e.Code == pgDeadlock)
+}
+
+// isNoText reports that PostgreSQL was given text that it cannot hold: U+0000 or
+// what is not UTF-8. A row that is looked for by it is not there.
+func isNoText(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == pgCharacterNotInRepertoire
 }
 
 // isInterrupted reports a statement stopped by its deadline.

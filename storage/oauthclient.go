@@ -180,9 +180,10 @@ func decode(what, text string, v any) error {
 }
 
 // absent turns "no row" into the sentinel of package oidc, other errors into
-// what callers know.
+// what callers know. Keys come from strangers: one that cannot stand in the
+// database names no row.
 func (db *DB) absent(ctx context.Context, op string, err error) error {
-	if err = db.sqlError(ctx, op, err); errors.Is(err, scim.ErrNotFound) {
+	if err = db.sqlError(ctx, op, err); errors.Is(err, scim.ErrNotFound) || isNoText(err) {
 		return fmt.Errorf("%s: %w", op, oidc.ErrNotFound)
 	}
 	return err

@@ -113,6 +113,12 @@ func oauthClients(t *testing.T, o *Opener, nodes []*storage.DB) {
 	}
 	_, err = nodes[0].Client(ctx, "nobody")
 	wantSays(t, "unknown client", err, oidc.ErrNotFound)
+	for _, id := range []string{"a\x00b", "\xff"} {
+		_, err = nodes[0].Client(ctx, id)
+		wantSays(t, "client of no text", err, oidc.ErrNotFound)
+		_, err = nodes[0].Pushed(ctx, id)
+		wantSays(t, "pushed request of no text", err, oidc.ErrNotFound)
+	}
 	_, err = nodes[0].UpdateClient(ctx, "nobody", func(*oidc.Client) error { return nil })
 	wantSays(t, "update of an unknown client", err, oidc.ErrNotFound)
 	wantSays(t, "deletion of an unknown client", nodes[0].DeleteClient(ctx, "nobody"), oidc.ErrNotFound)
