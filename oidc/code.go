@@ -27,11 +27,11 @@ func (p *Provider) issue(ctx context.Context, v authn.Visitor, t authn.Txn, r re
 		if c.Disabled {
 			return &Error{Code: UnauthorizedClient, Description: "The client is disabled."}
 		}
-		scopes, err := p.grantScopes(ctx, v, c, r, ready, said)
+		granted, err := p.grantScopes(ctx, v, c, r, ready, said)
 		if err != nil {
 			return err
 		}
-		g, err := p.grantOf(ctx, c, r, ready, scopes)
+		g, err := p.grantOf(ctx, c, r, ready, granted)
 		if err != nil {
 			return err
 		}
@@ -75,8 +75,13 @@ func (p *Provider) notIssued(_ context.Context, _ authn.Txn, r request, err erro
 }
 
 // grantOf freezes what is known of the login.
-func (p *Provider) grantOf(ctx context.Context, c Client, r request, ready authn.Ready, scopes []string) (Grant, error) {
+func (p *Provider) grantOf(ctx context.Context, c Client, r request, ready authn.Ready, granted []string) (Grant, error) {
 	id, err := newID()
+	if err != nil {
+		return Grant{}, err
+	}
+	scopes := slices.DeleteFunc(slices.Clone(granted), func(name string) bool { return !slices.Contains(r.Scopes, name) })
+	claims, err := p.allowedClaims(r.Claims, granted)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -84,7 +89,7 @@ func (p *Provider) grantOf(ctx context.Context, c Client, r request, ready authn
 	g := Grant{
 		ID: id, ClientID: c.ID, UserID: ready.User.ID, SessionID: ready.Session.ID,
 		Scopes: scopes, Audience: r.Resources, ACR: ready.Issue.ACR, AMR: ready.Issue.AMR, AuthTime: ready.Issue.AuthTime,
-		Claims: r.Claims, Nonce: r.Nonce, KeyThumbprint: r.KeyThumbprint, Device: r.DeviceHash != nil,
+		Claims: claims, Nonce: r.Nonce, KeyThumbprint: r.KeyThumbprint, Device: r.DeviceHash != nil,
 		RedirectURI: r.RedirectURI, CodeChallenge: r.CodeChallenge, CreatedAt: now, ExpiresAt: ready.Session.ExpiresAt,
 	}
 	if g.SID, err = p.cfg.Grants.SID(ctx, ready.Session.ID, c.ID, now); err != nil {
@@ -103,7 +108,8 @@ func (p *Provider) grantOf(ctx context.Context, c Client, r request, ready authn
 }
 
 // firstFactor describes the login as if only its first factor had been shown:
-// the first of the default ACRs that one proof meets, from the last.
+// the first of the default ACRs that one proof meets, from the last. Where none
+// is met by one proof alone there is no name for it.
 func (p *Provider) firstFactor(ready authn.Ready) (name string, amr []string) {
 	counted := slices.DeleteFunc(ready.Session.Ledger(), func(proof acr.Proof) bool {
 		return !slices.Contains(ready.Issue.Proofs, proof.ID)
@@ -119,6 +125,11 @@ func (p *Provider) firstFactor(ready authn.Ready) (name string, amr []string) {
 			if slices.Contains(a.Needs[0].AnyOf, proof.Factor) {
 				return a.Name, proof.AMR
 			}
+		}
+	}
+	for _, proof := range counted {
+		if proof.Factor.First() {
+			return "", proof.AMR
 		}
 	}
 	return "", nil

@@ -23,7 +23,7 @@ type plan struct {
 // plan compares what a request asks for with what the user has said before and
 // what is proved.
 func (p *Provider) plan(ctx context.Context, v authn.Visitor, c Client, r request, ready authn.Ready) (plan, error) {
-	known, err := p.catalogue(ctx, r.Scopes)
+	known, err := p.catalogue(ctx, r.inQuestion())
 	if err != nil {
 		return plan{}, err
 	}
@@ -37,7 +37,7 @@ func (p *Provider) plan(ctx context.Context, v authn.Visitor, c Client, r reques
 	if r.Prompt.Consent || r.DeviceHash != nil || (!c.Trusted && said.UpdatedAt.IsZero()) {
 		out.need(ConsentRequired)
 	}
-	for _, name := range r.Scopes {
+	for _, name := range r.inQuestion() {
 		s := known[name]
 		view := ConsentScope{
 			Name: name, Prompt: s.ConsentPrompt, Description: s.Description,

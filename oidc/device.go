@@ -78,12 +78,12 @@ func (p *Provider) deviceRequest(ctx context.Context, client Client, form params
 	if err != nil {
 		return DeviceAuthorization{}, err
 	}
-	scopes := allowedScopes(client, form.list("scope"), known)
+	scopes := userScopes(client, form.list("scope"), known)
 	if len(scopes) == 0 && len(form.list("scope")) > 0 {
 		return DeviceAuthorization{}, &Error{Code: InvalidScope, Description: "None of the scopes may be asked for by this client."}
 	}
 	resources := form.resources()
-	if err := p.checkResources(ctx, resources); err != nil {
+	if err := checkResources(resources, scopes, known); err != nil {
 		return DeviceAuthorization{}, err
 	}
 	return DeviceAuthorization{

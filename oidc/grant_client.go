@@ -38,10 +38,6 @@ func (p clientGrant) redeem(ctx context.Context, r tokenRequest) (tokenAnswer, e
 // scopes are those asked for, all that the client may have when it asks for
 // none. One that it may not have is refused: a machine reads no answer.
 func (p clientGrant) scopes(ctx context.Context, r tokenRequest) ([]string, error) {
-	resources := r.form.resources()
-	if err := p.checkResources(ctx, resources); err != nil {
-		return nil, err
-	}
 	asked := r.form.list("scope")
 	explicit := len(asked) > 0
 	if !explicit {
@@ -56,6 +52,10 @@ func (p clientGrant) scopes(ctx context.Context, r tokenRequest) ([]string, erro
 	})
 	if explicit && len(allowed) < len(asked) {
 		return nil, &Error{Code: InvalidScope, Description: "The client may not have every requested scope for itself."}
+	}
+	resources := r.form.resources()
+	if err := checkResources(resources, allowed, known); err != nil {
+		return nil, err
 	}
 	return withinAudience(allowed, known, resources), nil
 }

@@ -34,8 +34,12 @@ func (p codeGrant) redeem(ctx context.Context, r tokenRequest) (tokenAnswer, err
 	if err := p.check(ctx, r, &g); err != nil {
 		return tokenAnswer{}, err
 	}
+	scopes, err := p.narrow(ctx, r, &g, g.Scopes)
+	if err != nil {
+		return tokenAnswer{}, err
+	}
 	answer, err := p.issueTokens(ctx, r, issuing{
-		grant: g, scopes: g.Scopes, kept: g.Scopes, event: audit.TokenIssued,
+		grant: g, scopes: scopes, kept: g.Scopes, event: audit.TokenIssued,
 		refresh: slices.Contains(r.client.GrantTypes, GrantRefresh),
 		consume: func(ctx context.Context, _ []byte) error {
 			return p.cfg.Grants.ConsumeCode(ctx, hash, r.client.ID, g.KeyThumbprint, p.now())
@@ -69,9 +73,6 @@ func (p codeGrant) check(ctx context.Context, r tokenRequest, g *Grant) error {
 	if err != nil {
 		return err
 	}
-	if err := p.narrowAudience(ctx, r, &live); err != nil {
-		return err
-	}
 	live.KeyThumbprint = r.key
 	*g = live
 	return nil
@@ -97,23 +98,26 @@ func checkVerifier(challenge, verifier string) error {
 	return nil
 }
 
-// narrowAudience cuts the audience of tokens to the resources that a token
-// request names (RFC 8707 section 2.2).
-func (p *Provider) narrowAudience(ctx context.Context, r tokenRequest, g *Grant) error {
+// narrow cuts tokens to the resources that a token request names, which must be
+// among those of the grant and of its scopes (RFC 8707 section 2.2), and returns
+// the scopes that are left.
+func (p *Provider) narrow(ctx context.Context, r tokenRequest, g *Grant, scopes []string) ([]string, error) {
 	resources := r.form.resources()
 	if len(resources) == 0 {
-		return nil
+		return scopes, nil
 	}
-	if err := p.checkResources(ctx, resources); err != nil {
-		return err
+	known, err := p.catalogue(ctx, scopes)
+	if err != nil {
+		return nil, err
 	}
-	if len(g.Audience) > 0 {
-		for _, name := range resources {
-			if !slices.Contains(g.Audience, name) {
-				return &Error{Code: InvalidTarget, Description: "The resource was not part of the authorization."}
-			}
+	if err := checkResources(resources, scopes, known); err != nil {
+		return nil, err
+	}
+	for _, name := range resources {
+		if len(g.Audience) > 0 && !slices.Contains(g.Audience, name) {
+			return nil, &Error{Code: InvalidTarget, Description: "The resource was not part of the authorization."}
 		}
 	}
 	g.Audience = resources
-	return nil
+	return withinAudience(scopes, known, resources), nil
 }

@@ -97,18 +97,18 @@ func (p refreshGrant) prepare(ctx context.Context, r tokenRequest, old Refresh, 
 	if err != nil {
 		return issuing{}, err
 	}
-	if err := p.narrowAudience(ctx, r, &g); err != nil {
-		return issuing{}, err
-	}
 	scopes, err := p.scopes(ctx, r, old, g)
 	if err != nil {
+		return issuing{}, err
+	}
+	if scopes, err = p.narrow(ctx, r, &g, scopes); err != nil {
 		return issuing{}, err
 	}
 	// OpenID Connect Core 1.0 section 12.2: what was said of the login stays, and
 	// a refreshed ID token has no nonce.
 	g.Nonce = ""
 	g.KeyThumbprint = r.key
-	if r.client.DropElevation && g.FirstACR != "" {
+	if r.client.DropElevation {
 		g.ACR, g.AMR = g.FirstACR, g.FirstAMR
 	}
 	return issuing{grant: g, scopes: scopes, kept: old.Scopes, refresh: true, event: audit.TokenRefreshed}, nil
@@ -130,12 +130,12 @@ func (p refreshGrant) scopes(ctx context.Context, r tokenRequest, old Refresh, g
 	if err != nil {
 		return nil, err
 	}
-	scopes := withinAudience(allowedScopes(r.client, asked, known), known, r.form.resources())
-	if !r.client.DropElevation || g.FirstACR == "" {
+	scopes := userScopes(r.client, asked, known)
+	if !r.client.DropElevation {
 		return scopes, nil
 	}
 	// What a further factor has unlocked goes with it.
-	return slices.DeleteFunc(slices.Clone(scopes), func(name string) bool {
+	return slices.DeleteFunc(scopes, func(name string) bool {
 		lock := known[name].RequiredACR
 		return lock != "" && lock != g.FirstACR
 	}), nil

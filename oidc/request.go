@@ -30,6 +30,8 @@ type request struct {
 	MaxAge        *int64          `json:"max_age,omitempty"` // seconds
 	ACRValues     []string        `json:"acr_values,omitempty"`
 	Claims        json.RawMessage `json:"claims,omitempty"`
+	// ClaimScopes are scopes that are not asked for, but claims of theirs are.
+	ClaimScopes []string `json:"claim_scopes,omitempty"`
 	// Essential are the values of an essential claims.id_token.acr.
 	Essential []string `json:"essential,omitempty"`
 	// Subject is who the answer must be about; "": anyone.
@@ -50,6 +52,9 @@ type prompt struct {
 	Consent bool `json:"consent,omitempty"`
 	Select  bool `json:"select_account,omitempty"`
 }
+
+// inQuestion are all scopes that the person must agree to.
+func (r request) inQuestion() []string { return slices.Concat(r.Scopes, r.ClaimScopes) }
 
 // requestOf reads what a transaction remembers.
 func requestOf(t authn.Txn) (request, error) {
@@ -177,17 +182,15 @@ func (p *Provider) checkScopes(ctx context.Context, c Client, q params, r *reque
 	if len(asked) > maxListed || len(resources) > maxListed || len(r.ACRValues) > maxListed {
 		return &Error{Code: InvalidRequest, Description: "scope, acr_values or resource has too many values."}
 	}
-	if err := p.checkResources(ctx, resources); err != nil {
-		return err
-	}
 	known, err := p.catalogue(ctx, asked)
 	if err != nil {
 		return err
 	}
+	allowed := userScopes(c, asked, known)
+	if err := checkResources(resources, allowed, known); err != nil {
+		return err
+	}
 	r.Resources = resources
-	// What a user agrees to is about that user: scopes over the whole directory
-	// are for clients that act for themselves.
-	allowed := slices.DeleteFunc(allowedScopes(c, asked, known), overDirectory)
 	r.Scopes = withinAudience(allowed, known, resources)
 	if len(asked) > 0 && len(r.Scopes) == 0 {
 		return &Error{Code: InvalidScope, Description: "The client may have none of the requested scopes."}
@@ -196,7 +199,7 @@ func (p *Provider) checkScopes(ctx context.Context, c Client, q params, r *reque
 }
 
 // checkClaims reads the claims parameter (OpenID Connect Core 1.0 section 5.5).
-func (p *Provider) checkClaims(_ context.Context, _ Client, q params, r *request) error {
+func (p *Provider) checkClaims(_ context.Context, client Client, q params, r *request) error {
 	if q["claims"] == "" {
 		return nil
 	}
@@ -205,6 +208,7 @@ func (p *Provider) checkClaims(_ context.Context, _ Client, q params, r *request
 		return err
 	}
 	r.Claims = json.RawMessage(q["claims"])
+	r.ClaimScopes = p.claimScopes(client, c, r.Scopes)
 	wanted, err := c.IDToken["acr"].texts()
 	if err != nil {
 		return err

@@ -123,12 +123,12 @@ func (p *Provider) acr(name string) acr.ACR {
 // lockedScopes are the ACRs that requested scopes ask for; asked is when the
 // person was first asked for consent.
 func (p *Provider) lockedScopes(ctx context.Context, r request, asked time.Time) (map[string]acr.ACR, error) {
-	known, err := p.catalogue(ctx, r.Scopes)
+	known, err := p.catalogue(ctx, r.inQuestion())
 	if err != nil {
 		return nil, err
 	}
 	var out map[string]acr.ACR
-	for _, name := range r.Scopes {
+	for _, name := range r.inQuestion() {
 		if lock := known[name].RequiredACR; lock != "" {
 			if out == nil {
 				out = make(map[string]acr.ACR)

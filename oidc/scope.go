@@ -108,12 +108,15 @@ func allowedScopes(c Client, asked []string, known map[string]knownScope) []stri
 	return out
 }
 
-// audiences are the audiences of scopes, sorted; of the resources that were
-// asked for alone, if any were (RFC 8707 section 2.2).
-func audiences(scopes []string, known map[string]knownScope, resources []string) []string {
-	if len(resources) > 0 {
-		return resources
-	}
+// userScopes are the scopes that a login can give to a client. What a user
+// agrees to is about that user: scopes over the whole directory are for clients
+// that act for themselves.
+func userScopes(c Client, asked []string, known map[string]knownScope) []string {
+	return slices.DeleteFunc(allowedScopes(c, asked, known), overDirectory)
+}
+
+// audiences are the audiences of scopes, sorted.
+func audiences(scopes []string, known map[string]knownScope) []string {
 	var out []string
 	for _, name := range scopes {
 		if s, ok := known[name]; ok && !slices.Contains(out, s.audience) {
@@ -124,22 +127,15 @@ func audiences(scopes []string, known map[string]knownScope, resources []string)
 	return out
 }
 
-// checkResources refuses resource indicators that are none of ours
-// (RFC 8707 section 2).
-func (p *Provider) checkResources(ctx context.Context, resources []string) error {
-	var services []Service
+// checkResources refuses resource indicators that none of the scopes is for
+// (RFC 8707 section 2): unknown ones, and those of services that the client may
+// have no scope of. A resource server that looks at the audience alone is out
+// of reach for everybody else's applications.
+func checkResources(resources, scopes []string, known map[string]knownScope) error {
+	reach := audiences(scopes, known)
 	for _, r := range resources {
-		if r == p.cfg.Issuer || r == p.cfg.Issuer+SCIMPath {
-			continue
-		}
-		if services == nil {
-			var err error
-			if services, err = p.cfg.Services.Services(ctx); err != nil {
-				return fmt.Errorf("look up resource: %w", err)
-			}
-		}
-		if !slices.ContainsFunc(services, func(s Service) bool { return s.Audience == r }) {
-			return &Error{Code: InvalidTarget, Description: "The resource is not known."}
+		if !slices.Contains(reach, r) {
+			return &Error{Code: InvalidTarget, Description: "The resource is not known, or none of the scopes is for it."}
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,16 +118,17 @@ func randomID() string {
 
 // audienceOf says for whom a token with these scopes is: the services whose
 // scopes it has, and this server for its own. wanted, from resource indicators
-// (RFC 8707), narrows that.
+// (RFC 8707), narrows that; it never adds a service whose scopes were refused.
 func (p *Provider) audienceOf(ctx context.Context, wanted, scopes []string) ([]string, error) {
-	if len(wanted) > 0 {
-		return wanted, nil
-	}
 	known, err := p.catalogue(ctx, scopes)
 	if err != nil {
 		return nil, err
 	}
-	if out := audiences(scopes, known, nil); len(out) > 0 {
+	out := audiences(scopes, known)
+	if len(wanted) > 0 {
+		out = slices.DeleteFunc(out, func(name string) bool { return !slices.Contains(wanted, name) })
+	}
+	if len(out) > 0 {
 		return out, nil
 	}
 	return []string{p.cfg.Issuer}, nil

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/sallyport-id/sallyport/oidc/keys"
 )
@@ -28,7 +29,7 @@ func idTokenAlg(c Client) string {
 // (section 5.4); the claims parameter may ask for single ones here. Call it
 // outside transactions: a key may have to be made.
 func (p *Provider) mintIDToken(ctx context.Context, c Client, g Grant, accessToken string) (string, error) {
-	claims, err := p.requestedIDClaims(ctx, g)
+	claims, err := p.requestedIDClaims(ctx, c, g)
 	if err != nil {
 		return "", err
 	}
@@ -37,12 +38,12 @@ func (p *Provider) mintIDToken(ctx context.Context, c Client, g Grant, accessTok
 	maps.Copy(claims, map[string]any{
 		"iss": p.cfg.Issuer, "sub": g.UserID, "aud": c.ID,
 		"iat": now.Unix(), "exp": now.Add(p.cfg.Lifetimes.IDToken).Unix(),
-		"auth_time": g.AuthTime.Unix(), "acr": g.ACR,
+		"auth_time": g.AuthTime.Unix(),
 	})
 	if len(g.AMR) > 0 {
 		claims["amr"] = g.AMR
 	}
-	for name, text := range map[string]string{"nonce": g.Nonce, "sid": g.SID} {
+	for name, text := range map[string]string{"nonce": g.Nonce, "sid": g.SID, "acr": g.ACR} {
 		if text != "" {
 			claims[name] = text
 		}
@@ -70,7 +71,7 @@ func leftHalfHash(alg, text string) string {
 
 // requestedIDClaims are the claims about the user that the claims parameter
 // asks for in the ID token.
-func (p *Provider) requestedIDClaims(ctx context.Context, g Grant) (map[string]any, error) {
+func (p *Provider) requestedIDClaims(ctx context.Context, c Client, g Grant) (map[string]any, error) {
 	want, err := parseStoredClaims(g.Claims)
 	if err != nil || len(want.IDToken) == 0 {
 		return map[string]any{}, err
@@ -79,9 +80,10 @@ func (p *Provider) requestedIDClaims(ctx context.Context, g Grant) (map[string]a
 	if err != nil {
 		return nil, fmt.Errorf("read user of ID token: %w", err)
 	}
+	sources := claimSources(p.cfg.Claims)
 	return p.userClaims(ctx, u, func(claim string) bool {
 		_, asked := want.IDToken[claim]
-		return asked
+		return asked && slices.Contains(c.Scopes, sources[claim].scope)
 	})
 }
 

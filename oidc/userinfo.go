@@ -90,7 +90,8 @@ func (p *Provider) serveUserInfo(c echo.Context) error {
 	sources := claimSources(p.cfg.Claims)
 	claims, err := p.userClaims(ctx, user, func(claim string) bool {
 		_, asked := want.UserInfo[claim]
-		return asked || slices.Contains(info.Scopes, sources[claim].scope)
+		scope := sources[claim].scope
+		return asked && slices.Contains(client.Scopes, scope) || slices.Contains(info.Scopes, scope)
 	})
 	if err != nil {
 		return err
