@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/authn/session"
+	"github.com/sallyport-id/sallyport/oidc"
 	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/validation"
 )
@@ -33,9 +34,15 @@ const (
 	deleteUserProofs    = "DELETE FROM proofs WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1 AND id <> $2)"
 	deleteSessionProofs = "DELETE FROM proofs WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1 AND id = $2)"
 
-	selectSessionClients = `SELECT session_id, client_id, max(created_at) FROM tokens
+	// Tokens made by a command name their application, grants its registration.
+	selectSessionClients = `SELECT session_id, client_id, max(created_at), '' FROM tokens
 		WHERE user_id = $1 AND user_id <> '' AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)
-		GROUP BY session_id, client_id ORDER BY session_id, client_id`
+		GROUP BY session_id, client_id
+		UNION ALL
+		SELECT g.session_id, g.client_id, max(g.created_at), c.doc FROM oauth_grants g
+		JOIN oauth_clients c ON c.id = g.client_id
+		WHERE g.user_id = $1 AND g.user_id <> '' AND g.session_id <> '' AND g.revoked_at = 0 AND g.expires_at > $2
+		GROUP BY g.session_id, g.client_id, c.doc ORDER BY 1, 2`
 
 	//nolint:gosec // SQL, not a credential
 	revokeUserTokens = `UPDATE tokens SET revoked_at = $1, live = FALSE
@@ -115,18 +122,41 @@ func (db *DB) LiveSessions(ctx context.Context, userID string, now time.Time) ([
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		var id string
-		var c validation.SessionClient
+		var id, client, doc string
 		var at int64
-		if err := rows.Scan(&id, &c.Name, &at); err != nil {
+		if err := rows.Scan(&id, &client, &at, &doc); err != nil {
 			return nil, db.sqlError(ctx, "read clients of sessions", err)
 		}
-		c.LastAuthorization = fromMicros(at)
+		c := validation.SessionClient{LastAuthorization: fromMicros(at)}
+		if c.ConsentClient, err = describeClient(client, doc); err != nil {
+			return nil, err
+		}
 		if i := slices.IndexFunc(found, func(s validation.Session) bool { return s.ID == id }); i >= 0 && c.Name != "" {
 			found[i].Clients = append(found[i].Clients, c)
 		}
 	}
 	return found, db.sqlError(ctx, "read clients of sessions", rows.Err())
+}
+
+// describeClient says what a user may know of an application; doc is its
+// registration, "" without one.
+func describeClient(id, doc string) (validation.ConsentClient, error) {
+	out := validation.ConsentClient{Name: id}
+	if doc == "" {
+		return out, nil
+	}
+	var c oidc.Client
+	if err := json.Unmarshal([]byte(doc), &c); err != nil {
+		return out, fmt.Errorf("read client %s: %w", id, err)
+	}
+	if c.Name != "" {
+		out.Name = c.Name
+	}
+	out.URL, out.IconURL = c.URI, c.LogoURI
+	if len(c.Contacts) > 0 {
+		out.EmailAddress = c.Contacts[0]
+	}
+	return out, nil
 }
 
 func (db *DB) sessions(ctx context.Context, query, userID string, args ...any) ([]validation.Session, error) {

@@ -23,7 +23,7 @@ type Session struct {
 
 // SessionClient is an application that holds a live token of a session.
 type SessionClient struct {
-	Name              string
+	ConsentClient
 	LastAuthorization time.Time
 }
 

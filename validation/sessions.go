@@ -35,7 +35,7 @@ type sessionRecord struct {
 }
 
 type sessionClient struct {
-	Name              string `json:"name"`
+	ConsentClient
 	LastAuthorization string `json:"lastAuthorization,omitempty"`
 }
 
@@ -117,7 +117,7 @@ func sessionItem(t Target, one Session) sessionRecord {
 		Extension: currentSession{Current: t.Caller.SessionID != "" && one.ID == t.Caller.SessionID},
 	}
 	for _, c := range one.Clients {
-		r.Clients = append(r.Clients, sessionClient{Name: c.Name, LastAuthorization: dateTimeOrNone(c.LastAuthorization)})
+		r.Clients = append(r.Clients, sessionClient{ConsentClient: c.ConsentClient, LastAuthorization: dateTimeOrNone(c.LastAuthorization)})
 	}
 	return r
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/session"
+	"github.com/sallyport-id/sallyport/oidc"
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/storage"
@@ -116,11 +117,29 @@ func sessionClocks(t *testing.T, o *Opener, nodes []*storage.DB) {
 	)
 	startSession(t, nodes[0], s)
 	token := ownToken(t, o, nodes[0], s)
+	shop := oidc.Client{
+		ID: "zz" + NewID(t), Name: "The shop", URI: "https://shop.example", LogoURI: "https://shop.example/logo.png",
+		Contacts: []string{"help@shop.example"}, CreatedAt: first, UpdatedAt: first,
+	}
+	if err := nodes[0].InsertClient(t.Context(), shop); err != nil {
+		t.Fatalf("InsertClient: %v", err)
+	}
+	authorized := oidc.Grant{
+		ID: NewID(t), ClientID: shop.ID, UserID: s.UserID, SessionID: s.ID, AuthTime: first, CreatedAt: third, ExpiresAt: first.Add(time.Hour),
+	}
+	if err := nodes[0].InsertGrant(t.Context(), authorized); err != nil {
+		t.Fatalf("InsertGrant: %v", err)
+	}
 	got, err := nodes[1].LiveSessions(t.Context(), s.UserID, o.Clock.Now())
 	want := []validation.Session{{
 		ID: s.ID, UserID: s.UserID, CreatedAt: first, ExpiresAt: s.ExpiresAt, IP: s.IP, UserAgent: s.UserAgent,
 		LoginAt: first, LoginMethods: []string{"pwd"}, SecondFactorAt: third, SecondFactorMethods: []string{"otp", "hwk"},
-		Clients: []validation.SessionClient{{Name: "app", LastAuthorization: token.CreatedAt}},
+		Clients: []validation.SessionClient{
+			{ConsentClient: validation.ConsentClient{Name: "app"}, LastAuthorization: token.CreatedAt},
+			{LastAuthorization: third, ConsentClient: validation.ConsentClient{
+				Name: "The shop", URL: shop.URI, IconURL: shop.LogoURI, EmailAddress: "help@shop.example",
+			}},
+		},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("LiveSessions: %v (-want +got):\n%s", err, diff)
