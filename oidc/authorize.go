@@ -162,6 +162,12 @@ func (p *Provider) begin(ctx context.Context, v authn.Visitor, c Client, r reque
 	if err != nil {
 		return nil, authn.Grants{}, err
 	}
+	if silentlyIssued(v, c, r) {
+		reply, err := p.issue(ctx, v, t, r, nil)
+		if !errors.Is(err, authn.ErrNotReady) {
+			return reply, authn.Grants{}, err
+		}
+	}
 	step, grants, err := p.cfg.Engine.Next(ctx, v, t)
 	if err != nil {
 		return nil, authn.Grants{}, fmt.Errorf("begin login: %w", err)
@@ -178,6 +184,14 @@ func (p *Provider) begin(ctx context.Context, v authn.Visitor, c Client, r reque
 	}
 	reply, err := p.interact(ctx, t, r)
 	return reply, grants, err
+}
+
+// silentlyIssued guesses that a request needs no page: then the decision in the
+// transaction of the code, which has the last word anyway, need not be made
+// once before. Consent, which is judged there after the first write, is not
+// asked for by clients of the operator.
+func silentlyIssued(v authn.Visitor, c Client, r request) bool {
+	return len(v.Sessions) > 0 && c.Trusted && !r.Prompt.Login && !r.Prompt.Select && !r.Prompt.Consent
 }
 
 // silent is why a step cannot be left out (OpenID Connect Core 1.0 section

@@ -85,19 +85,18 @@ func protocolClaims() []string {
 
 // claimNames are all claims about users that may be given, sorted.
 func (p *Provider) claimNames() []string {
-	return slices.Sorted(maps.Keys(claimSources(p.cfg.Claims)))
+	return slices.Sorted(maps.Keys(p.sources))
 }
 
 // userClaims returns the wanted claims that the user has a value for; others
 // are left out (OpenID Connect Core 1.0 section 5.3.2).
 func (p *Provider) userClaims(ctx context.Context, u authn.User, want func(claim string) bool) (map[string]any, error) {
 	out := make(map[string]any)
-	sources := claimSources(p.cfg.Claims)
-	for name, source := range sources {
+	for name, source := range p.sources {
 		if !want(name) {
 			continue
 		}
-		value, err := p.claimValue(ctx, u, name, source, sources)
+		value, err := p.claimValue(ctx, u, name, source)
 		if err != nil {
 			return nil, fmt.Errorf("read claim %s: %w", name, err)
 		}
@@ -109,12 +108,12 @@ func (p *Provider) userClaims(ctx context.Context, u authn.User, want func(claim
 }
 
 // claimValue is the value of one claim, nil for none.
-func (p *Provider) claimValue(ctx context.Context, u authn.User, name string, s claimSource, all map[string]claimSource) (any, error) {
+func (p *Provider) claimValue(ctx context.Context, u authn.User, name string, s claimSource) (any, error) {
 	switch {
 	case name == claimEmailVerified && len(s.paths) == 0:
-		return p.verified(ctx, u, claimEmail, all[claimEmail])
+		return p.verified(ctx, u, claimEmail, p.sources[claimEmail])
 	case name == claimPhoneVerified && len(s.paths) == 0:
-		return p.verified(ctx, u, claimPhone, all[claimPhone])
+		return p.verified(ctx, u, claimPhone, p.sources[claimPhone])
 	case name == claimGroups && len(s.paths) == 0:
 		return p.groupNames(ctx, u)
 	case name == claimUpdatedAt && len(s.paths) == 0:

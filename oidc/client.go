@@ -120,7 +120,8 @@ func (c Client) Public() bool { return c.AuthMethod == NoAuth }
 type ClientStore interface {
 	// InsertClient stores a new client; ErrTaken when the id is.
 	InsertClient(ctx context.Context, c Client) error
-	// Client returns a client, disabled ones included, or ErrNotFound.
+	// Client returns a client, disabled ones included, or ErrNotFound. Its lists
+	// may be shared: they are not to be changed.
 	Client(ctx context.Context, id string) (Client, error)
 	// Clients returns all, by id.
 	Clients(ctx context.Context) ([]Client, error)
@@ -154,6 +155,8 @@ type ServiceScope struct {
 // ServiceStore keeps services. Every method joins the transaction of ctx.
 type ServiceStore interface {
 	InsertService(ctx context.Context, s Service) error // ErrTaken: name, audience or scope
+	// Service returns one by its name, or ErrNotFound.
+	Service(ctx context.Context, name string) (Service, error)
 	Services(ctx context.Context) ([]Service, error)
 	UpdateService(ctx context.Context, name string, edit func(*Service) error) (Service, error)
 	DeleteService(ctx context.Context, name string) error // ErrNotFound

@@ -122,6 +122,9 @@ type GrantStore interface {
 	// AccessByHash returns an opaque access token that has not expired, or
 	// ErrNotFound. Whether its grant lives is asked apart.
 	AccessByHash(ctx context.Context, hash []byte, now time.Time) (Access, error)
+	// LiveAccess returns an opaque access token that has not expired with its
+	// grant, if that is live as of LiveGrant; else ErrNotFound. One look-up.
+	LiveAccess(ctx context.Context, hash []byte, now time.Time) (Access, Grant, error)
 }
 
 // ConsentState is what a user said about a scope.

@@ -78,14 +78,13 @@ func (p *Provider) authenticateReader(c echo.Context, form params) (tokenReader,
 		return tokenReader{}, err
 	}
 	if creds.method == SecretBasic || creds.method == SecretPost {
-		services, err := p.cfg.Services.Services(c.Request().Context())
-		if err != nil {
+		s, err := p.cfg.Services.Service(c.Request().Context(), creds.id)
+		switch {
+		case errors.Is(err, ErrNotFound): // a client, perhaps
+		case err != nil:
 			return tokenReader{}, err
-		}
-		for _, s := range services {
-			if s.Name == creds.id && len(s.SecretHash) > 0 && sameHash(s.SecretHash, hashOf(creds.secret)) {
-				return tokenReader{audience: s.Audience}, nil
-			}
+		case len(s.SecretHash) > 0 && sameHash(s.SecretHash, hashOf(creds.secret)):
+			return tokenReader{audience: s.Audience}, nil
 		}
 	}
 	client, err := p.authenticateClient(c, form)

@@ -174,6 +174,7 @@ type Config struct {
 type Provider struct {
 	cfg     Config
 	acrs    map[string]acr.ACR
+	sources map[string]claimSource // of claims about users
 	origins origins
 }
 
@@ -189,7 +190,7 @@ func New(cfg Config) (*Provider, error) {
 		cfg.Busy = func(error) bool { return false }
 	}
 	cfg.Lifetimes = cfg.Lifetimes.withDefaults()
-	p := &Provider{cfg: cfg, acrs: make(map[string]acr.ACR, len(cfg.Policy.ACRs))}
+	p := &Provider{cfg: cfg, acrs: make(map[string]acr.ACR, len(cfg.Policy.ACRs)), sources: claimSources(cfg.Claims)}
 	for _, a := range cfg.Policy.ACRs {
 		p.acrs[a.Name] = a
 	}

@@ -157,23 +157,12 @@ var errAccessToken = errors.New("the access token is not valid")
 // and the grant behind it. It does not look at audience and binding. Everything
 // wrong with the token is errAccessToken.
 func (p *Provider) readAccess(ctx context.Context, token string) (accessToken, error) {
-	var t accessToken
-	var grantID string
-	var err error
-	if strings.Contains(token, ".") {
-		t, grantID, err = p.readSigned(ctx, token)
-	} else {
-		t, grantID, err = p.readOpaque(ctx, token)
-	}
-	if err != nil {
-		return accessToken{}, err
-	}
-	g, err := p.cfg.Grants.LiveGrant(ctx, grantID, p.now())
+	t, g, err := p.liveAccess(ctx, token)
 	if errors.Is(err, ErrNotFound) {
 		return accessToken{}, errAccessToken
 	}
 	if err != nil {
-		return accessToken{}, fmt.Errorf("read grant of access token: %w", err)
+		return accessToken{}, err
 	}
 	t.Grant = g
 	if t.ID == "" {
@@ -183,6 +172,27 @@ func (p *Provider) readAccess(ctx context.Context, token string) (accessToken, e
 		t.Thumbprint = g.KeyThumbprint
 	}
 	return t, nil
+}
+
+// liveAccess finds a token with its grant, either way in one look-up:
+// errAccessToken or ErrNotFound when there is none that counts.
+func (p *Provider) liveAccess(ctx context.Context, token string) (accessToken, Grant, error) {
+	if !strings.Contains(token, ".") {
+		a, g, err := p.cfg.Grants.LiveAccess(ctx, hashOf(token), p.now())
+		if err != nil {
+			return accessToken{}, Grant{}, fmt.Errorf("read access token: %w", err)
+		}
+		return opaque(a), g, nil
+	}
+	t, grantID, err := p.readSigned(ctx, token)
+	if err != nil {
+		return accessToken{}, Grant{}, err
+	}
+	g, err := p.cfg.Grants.LiveGrant(ctx, grantID, p.now())
+	if err != nil {
+		return accessToken{}, Grant{}, fmt.Errorf("read grant of access token: %w", err)
+	}
+	return t, g, nil
 }
 
 // signedClaims are those of an access token of ours that are read back.
@@ -229,5 +239,9 @@ func (p *Provider) readOpaque(ctx context.Context, token string) (accessToken, s
 	if err != nil {
 		return accessToken{}, "", fmt.Errorf("read access token: %w", err)
 	}
-	return accessToken{Scopes: a.Scopes, Audience: a.Audience, IssuedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt}, a.GrantID, nil
+	return opaque(a), a.GrantID, nil
+}
+
+func opaque(a Access) accessToken {
+	return accessToken{Scopes: a.Scopes, Audience: a.Audience, IssuedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt}
 }

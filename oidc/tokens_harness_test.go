@@ -163,6 +163,25 @@ func (r serviceRows) Services(context.Context) ([]Service, error) {
 	return slices.Clone(r.services), nil
 }
 
+func (r serviceRows) Service(_ context.Context, name string) (Service, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.IndexFunc(r.services, func(s Service) bool { return s.Name == name })
+	if i < 0 {
+		return Service{}, ErrNotFound
+	}
+	return r.services[i], nil
+}
+
+func (r grantRows) LiveAccess(ctx context.Context, hash []byte, now time.Time) (Access, Grant, error) {
+	a, err := r.AccessByHash(ctx, hash, now)
+	if err != nil {
+		return Access{}, Grant{}, err
+	}
+	g, err := r.LiveGrant(ctx, a.GrantID, now)
+	return a, g, err
+}
+
 func (r grantRows) LiveGrant(_ context.Context, id string, now time.Time) (Grant, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -379,7 +398,7 @@ func newBench(tb testing.TB, edits ...func(*Config)) *bench {
 		edit(&cfg)
 	}
 	cfg.Lifetimes = cfg.Lifetimes.withDefaults()
-	b.Provider = &Provider{cfg: cfg, acrs: map[string]acr.ACR{"Default": {Name: "Default"}, "MFA": {Name: "MFA"}}}
+	b.Provider = &Provider{cfg: cfg, sources: claimSources(cfg.Claims), acrs: map[string]acr.ACR{"Default": {Name: "Default"}, "MFA": {Name: "MFA"}}}
 	u := testUser()
 	r.users[u.ID] = u
 	r.clients["app"] = Client{

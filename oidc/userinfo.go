@@ -87,10 +87,9 @@ func (p *Provider) serveUserInfo(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	sources := claimSources(p.cfg.Claims)
 	claims, err := p.userClaims(ctx, user, func(claim string) bool {
 		_, asked := want.UserInfo[claim]
-		scope := sources[claim].scope
+		scope := p.sources[claim].scope
 		return asked && slices.Contains(client.Scopes, scope) || slices.Contains(info.Scopes, scope)
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	"github.com/sallyport-id/sallyport/authn/audit"
+	"github.com/sallyport-id/sallyport/oidc"
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim"
 )
@@ -42,6 +43,8 @@ type DB struct {
 	now              func() time.Time
 	index            indexSet
 	ranks            rankCache
+	knownClients     remembered[oidc.Client]
+	knownScopes      remembered[[]oidc.ServiceScope] // of services, by their names
 
 	background context.Context    //nolint:containedctx // ends with Close, not with a request
 	stop       context.CancelFunc // ends background

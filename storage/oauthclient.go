@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sallyport-id/sallyport/oidc"
 	"github.com/sallyport-id/sallyport/scim"
@@ -54,15 +55,39 @@ func (db *DB) InsertClient(ctx context.Context, c oidc.Client) error {
 	})
 }
 
-// Client implements [oidc.ClientStore].
+// Client implements [oidc.ClientStore]. The lists of the client are shared with
+// other callers: they must not be changed.
 func (db *DB) Client(ctx context.Context, id string) (oidc.Client, error) {
-	return db.client(ctx, id, selectClient)
+	row, err := db.clientRow(ctx, id, selectClient)
+	if err != nil {
+		return oidc.Client{}, err
+	}
+	return db.knownClients.get(id, row.text(), func() (oidc.Client, error) {
+		c, err := row.client()
+		clipLists(&c)
+		return c, err
+	})
 }
 
+// clipLists has an append to a list of the client make another list.
+func clipLists(c *oidc.Client) {
+	for _, list := range []*[]string{
+		&c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.Origins, &c.GrantTypes, &c.Scopes, &c.PermittedACRs, &c.Contacts,
+	} {
+		*list = slices.Clip(*list)
+	}
+	c.Secrets = slices.Clip(c.Secrets)
+}
+
+func (db *DB) clientRow(ctx context.Context, id, query string) (row clientRow, err error) {
+	err = db.reader(ctx).QueryRowContext(db.pointContext(ctx), query, id).Scan(&row.doc, &row.secrets, &row.registration)
+	return row, db.absent(ctx, "read client", err)
+}
+
+// client reads one that is the caller's own.
 func (db *DB) client(ctx context.Context, id, query string) (oidc.Client, error) {
-	var row clientRow
-	err := db.reader(ctx).QueryRowContext(db.pointContext(ctx), query, id).Scan(&row.doc, &row.secrets, &row.registration)
-	if err := db.absent(ctx, "read client", err); err != nil {
+	row, err := db.clientRow(ctx, id, query)
+	if err != nil {
 		return oidc.Client{}, err
 	}
 	return row.client()
@@ -129,6 +154,9 @@ type clientRow struct {
 	registration []byte
 	disabled     int
 }
+
+// text is all of the row.
+func (r clientRow) text() string { return r.doc + "\x00" + r.secrets + "\x00" + string(r.registration) }
 
 func newClientRow(c oidc.Client) (clientRow, error) {
 	doc, err := encode("client", c)

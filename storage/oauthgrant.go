@@ -18,18 +18,23 @@ const (
 		code_hash, code_expires_at, code_used_at, created_at, expires_at, revoked_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 
-	grantColumns = `SELECT g.id, g.client_id, g.user_id, g.session_id, g.doc, g.key_thumbprint,
-		g.code_hash, g.code_expires_at, g.code_used_at, g.created_at, g.expires_at, g.revoked_at FROM oauth_grants g`
+	grantFields = `g.id, g.client_id, g.user_id, g.session_id, g.doc, g.key_thumbprint,
+		g.code_hash, g.code_expires_at, g.code_used_at, g.created_at, g.expires_at, g.revoked_at`
+	grantColumns = "SELECT " + grantFields + " FROM oauth_grants g"
 
 	// One row for one caller ever; the other checks came before and burn nothing.
 	consumeCode = `UPDATE oauth_grants SET code_used_at = $4, key_thumbprint = $3
 		WHERE code_hash = $1 AND client_id = $2 AND code_used_at = 0 AND code_expires_at > $4 AND revoked_at = 0`
 
-	liveGrant = grantColumns + ` JOIN oauth_clients c ON c.id = g.client_id AND c.disabled = 0
-		WHERE g.id = $1 AND g.revoked_at = 0 AND g.expires_at > $2
+	// What makes a grant live; activeUser and two brackets are to follow.
+	liveClient = " JOIN oauth_clients c ON c.id = g.client_id AND c.disabled = 0"
+	liveRest   = ` AND g.revoked_at = 0 AND g.expires_at > $2
 		AND (g.session_id = '' OR EXISTS (SELECT 1 FROM sessions s
 			WHERE s.id = g.session_id AND s.expires_at > $2 AND (s.idle_until = 0 OR s.idle_until > $2)))
 		AND (g.user_id = '' OR EXISTS (SELECT 1 FROM resources r WHERE r.type = 'User' AND r.id = g.user_id AND `
+	liveGrant  = grantColumns + liveClient + " WHERE g.id = $1" + liveRest
+	liveAccess = "SELECT a.scopes, a.audience, a.created_at, a.expires_at, " + grantFields + ` FROM oauth_access_tokens a
+		JOIN oauth_grants g ON g.id = a.grant_id` + liveClient + " WHERE a.hash = $1 AND a.expires_at > $2" + liveRest
 
 	revokeGrant  = "UPDATE oauth_grants SET revoked_at = $2 WHERE id = $1 AND revoked_at = 0"
 	revokeGrants = `UPDATE oauth_grants SET revoked_at = $3
@@ -84,21 +89,27 @@ func (db *DB) InsertGrant(ctx context.Context, g oidc.Grant) error {
 	})
 }
 
-// grant reads one grant.
-func (db *DB) grant(ctx context.Context, query string, args ...any) (oidc.Grant, error) {
-	var g oidc.Grant
-	var text string
-	var codeExpires, codeUsed, created, expires, revoked int64
-	err := db.reader(ctx).QueryRowContext(db.pointContext(ctx), query, args...).Scan(
-		&g.ID, &g.ClientID, &g.UserID, &g.SessionID, &text, &g.KeyThumbprint,
-		&g.CodeHash, &codeExpires, &codeUsed, &created, &expires, &revoked)
-	if err := db.absent(ctx, "read grant", err); err != nil {
-		return oidc.Grant{}, err
+// grantRow is a grant as it is stored.
+type grantRow struct {
+	oidc.Grant
+	text                                         string
+	codeExpires, codeUsed, created, expires, end int64
+}
+
+// into are the places of grantFields.
+func (r *grantRow) into() []any {
+	return []any{
+		&r.ID, &r.ClientID, &r.UserID, &r.SessionID, &r.text, &r.KeyThumbprint,
+		&r.CodeHash, &r.codeExpires, &r.codeUsed, &r.created, &r.expires, &r.end,
 	}
-	g.CodeExpiresAt, g.CodeUsedAt = fromMicros(codeExpires), fromMicros(codeUsed)
-	g.CreatedAt, g.ExpiresAt, g.RevokedAt = fromMicros(created), fromMicros(expires), fromMicros(revoked)
+}
+
+func (r *grantRow) grant() (oidc.Grant, error) {
+	g := r.Grant
+	g.CodeExpiresAt, g.CodeUsedAt = fromMicros(r.codeExpires), fromMicros(r.codeUsed)
+	g.CreatedAt, g.ExpiresAt, g.RevokedAt = fromMicros(r.created), fromMicros(r.expires), fromMicros(r.end)
 	var doc grantDoc
-	if err := decode("grant", text, &doc); err != nil {
+	if err := decode("grant", r.text, &doc); err != nil {
 		return oidc.Grant{}, err
 	}
 	g.SID, g.Scopes, g.Audience, g.ACR, g.AMR = doc.SID, doc.Scopes, doc.Audience, doc.ACR, doc.AMR
@@ -106,6 +117,16 @@ func (db *DB) grant(ctx context.Context, query string, args ...any) (oidc.Grant,
 	g.Nonce, g.Offline, g.RedirectURI = doc.Nonce, doc.Offline, doc.RedirectURI
 	g.CodeChallenge, g.Device = doc.CodeChallenge, doc.Device
 	return g, nil
+}
+
+// grant reads one grant.
+func (db *DB) grant(ctx context.Context, query string, args ...any) (oidc.Grant, error) {
+	var row grantRow
+	err := db.reader(ctx).QueryRowContext(db.pointContext(ctx), query, args...).Scan(row.into()...)
+	if err := db.absent(ctx, "read grant", err); err != nil {
+		return oidc.Grant{}, err
+	}
+	return row.grant()
 }
 
 // GrantByCode implements [oidc.GrantStore].
@@ -121,6 +142,24 @@ func (db *DB) Grant(ctx context.Context, id string) (oidc.Grant, error) {
 // LiveGrant implements [oidc.GrantStore].
 func (db *DB) LiveGrant(ctx context.Context, id string, now time.Time) (oidc.Grant, error) {
 	return db.grant(ctx, liveGrant+db.activeUser()+"))", id, micros(now))
+}
+
+// LiveAccess implements [oidc.GrantStore].
+func (db *DB) LiveAccess(ctx context.Context, hash []byte, now time.Time) (oidc.Access, oidc.Grant, error) {
+	var row grantRow
+	a := accessRow{Access: oidc.Access{Hash: hash}}
+	err := db.reader(ctx).QueryRowContext(db.pointContext(ctx), liveAccess+db.activeUser()+"))", hash, micros(now)).
+		Scan(append(a.into(), row.into()...)...)
+	if err := db.absent(ctx, "read access token", err); err != nil {
+		return oidc.Access{}, oidc.Grant{}, err
+	}
+	g, err := row.grant()
+	if err != nil {
+		return oidc.Access{}, oidc.Grant{}, err
+	}
+	a.GrantID = g.ID
+	token, err := a.access()
+	return token, g, err
 }
 
 // ConsumeCode implements [oidc.GrantStore].

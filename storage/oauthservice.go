@@ -3,6 +3,8 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"slices"
 
 	"github.com/sallyport-id/sallyport/oidc"
 )
@@ -52,6 +54,18 @@ func (db *DB) insertScopes(ctx context.Context, w querier, s oidc.Service) error
 	return nil
 }
 
+// Service implements [oidc.ServiceStore].
+func (db *DB) Service(ctx context.Context, name string) (oidc.Service, error) {
+	found, err := db.services(ctx, serviceColumns+" WHERE name = $1", name)
+	if err == nil && len(found) == 0 {
+		err = oidc.ErrNotFound
+	}
+	if err != nil {
+		return oidc.Service{}, fmt.Errorf("read service: %w", err)
+	}
+	return found[0], nil
+}
+
 // Services implements [oidc.ServiceStore].
 func (db *DB) Services(ctx context.Context) ([]oidc.Service, error) {
 	return db.services(ctx, serviceColumns+" ORDER BY name")
@@ -67,8 +81,12 @@ func (db *DB) services(ctx context.Context, query string, args ...any) ([]oidc.S
 			return err
 		}
 		s.CreatedAt = fromMicros(created)
+		var err error
+		s.Scopes, err = db.knownScopes.get(s.Name, doc, func() (scopes []oidc.ServiceScope, err error) {
+			return scopes, decode("service", doc, &scopes)
+		})
 		out = append(out, s)
-		return decode("service", doc, &out[len(out)-1].Scopes)
+		return err
 	})
 	return out, db.sqlError(ctx, "read services", err)
 }
@@ -84,6 +102,7 @@ func (db *DB) UpdateService(ctx context.Context, name string, edit func(*oidc.Se
 			return oidc.ErrNotFound
 		}
 		s = found[0]
+		s.Scopes = slices.Clone(s.Scopes) // the edit may change it in place
 		if err := edit(&s); err != nil {
 			return err
 		}

@@ -82,21 +82,34 @@ func (db *DB) InsertAccess(ctx context.Context, a oidc.Access) error {
 	})
 }
 
+// accessRow is an access token as it is stored.
+type accessRow struct {
+	oidc.Access
+	scopes, audience string
+	created, expires int64
+}
+
+// into are the places of its columns but the id of the grant.
+func (r *accessRow) into() []any { return []any{&r.scopes, &r.audience, &r.created, &r.expires} }
+
+func (r *accessRow) access() (oidc.Access, error) {
+	a := r.Access
+	a.CreatedAt, a.ExpiresAt = fromMicros(r.created), fromMicros(r.expires)
+	if err := decode("scopes", r.scopes, &a.Scopes); err != nil {
+		return oidc.Access{}, err
+	}
+	return a, decode("audience", r.audience, &a.Audience)
+}
+
 // AccessByHash implements [oidc.GrantStore].
 func (db *DB) AccessByHash(ctx context.Context, hash []byte, now time.Time) (oidc.Access, error) {
-	a := oidc.Access{Hash: hash}
-	var scopes, audience string
-	var created, expires int64
-	err := db.reader(ctx).QueryRowContext(db.pointContext(ctx), selectAccess, hash, micros(now)).Scan(
-		&a.GrantID, &scopes, &audience, &created, &expires)
+	row := accessRow{Access: oidc.Access{Hash: hash}}
+	err := db.reader(ctx).QueryRowContext(db.pointContext(ctx), selectAccess, hash, micros(now)).
+		Scan(append([]any{&row.GrantID}, row.into()...)...)
 	if err := db.absent(ctx, "read access token", err); err != nil {
 		return oidc.Access{}, err
 	}
-	a.CreatedAt, a.ExpiresAt = fromMicros(created), fromMicros(expires)
-	if err := decode("scopes", scopes, &a.Scopes); err != nil {
-		return oidc.Access{}, err
-	}
-	return a, decode("audience", audience, &a.Audience)
+	return row.access()
 }
 
 // texts keeps a list without elements a list in JSON.

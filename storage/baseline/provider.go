@@ -88,12 +88,13 @@ func (p *Provider) InsertAll(ctx context.Context, grants []Grant) error {
 	}
 	defer func() { _ = tx.Rollback() }()
 	insert := tx.StmtContext(ctx, p.insert)
+	defer func() { _ = insert.Close() }()
 	for _, g := range grants {
 		if _, err := insert.ExecContext(ctx, g.ID, g.User, g.Doc, g.CodeHash, g.Expires, g.Created); err != nil {
-			return errors.Join(err, insert.Close())
+			return err
 		}
 	}
-	return errors.Join(insert.Close(), tx.Commit())
+	return tx.Commit()
 }
 
 // Redeem reads the grant of a code and uses the code up, which is on the disk

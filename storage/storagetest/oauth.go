@@ -145,6 +145,12 @@ func oauthServices(t *testing.T, o *Opener, nodes []*storage.DB) {
 	if diff := cmp.Diff([]oidc.Service{bank}, got); err != nil || diff != "" {
 		t.Errorf("Services: %v (-stored +read):\n%s", err, diff)
 	}
+	one, err := nodes[1].Service(ctx, "bank")
+	if diff := cmp.Diff(bank, one); err != nil || diff != "" {
+		t.Errorf("Service: %v (-stored +read):\n%s", err, diff)
+	}
+	_, err = nodes[1].Service(ctx, "none")
+	wantSays(t, "no service", err, oidc.ErrNotFound)
 	for what, s := range map[string]oidc.Service{
 		"name":     {Name: "bank", Audience: "other", CreatedAt: now},
 		"audience": {Name: "other", Audience: bank.Audience, CreatedAt: now},
@@ -264,10 +270,24 @@ func oauthLiveGrant(t *testing.T, o *Opener, nodes []*storage.DB) {
 	bound, offline := newGrant(t, o, c, user, session), newGrant(t, o, c, user, "")
 	offline.Offline = true
 	must(t, db.InsertGrant(ctx, bound), db.InsertGrant(ctx, offline))
+	for _, g := range []oidc.Grant{bound, offline} {
+		must(t, db.InsertAccess(ctx, oidc.Access{
+			Hash: hashed("live " + g.ID), GrantID: g.ID, Scopes: []string{"openid"}, Audience: []string{"x"},
+			CreatedAt: o.Clock.Now(), ExpiresAt: o.Clock.Now().Add(time.Minute),
+		}))
+	}
+	// Both ways of asking agree.
 	alive := func(g oidc.Grant) bool {
-		_, err := nodes[1].LiveGrant(ctx, g.ID, o.Clock.Now())
+		want, err := nodes[1].LiveGrant(ctx, g.ID, o.Clock.Now())
 		if err != nil {
 			wantSays(t, "LiveGrant", err, oidc.ErrNotFound)
+		}
+		a, got, other := nodes[1].LiveAccess(ctx, hashed("live "+g.ID), o.Clock.Now())
+		if other != nil {
+			wantSays(t, "LiveAccess", other, oidc.ErrNotFound)
+		}
+		if diff := cmp.Diff(want, got); diff != "" || (err == nil) != (other == nil) || err == nil && (a.GrantID != g.ID || len(a.Scopes) != 1) {
+			t.Errorf("LiveGrant %v, LiveAccess %v of %+v (-grant +access):\n%s", err, other, a, diff)
 		}
 		return err == nil
 	}
@@ -349,6 +369,8 @@ func oauthAccess(t *testing.T, o *Opener, nodes []*storage.DB) {
 	if diff := cmp.Diff(a, got); err != nil || diff != "" {
 		t.Errorf("AccessByHash: %v (-stored +read):\n%s", err, diff)
 	}
+	_, _, err = nodes[1].LiveAccess(t.Context(), a.Hash, now)
+	wantSays(t, "without its grant", err, oidc.ErrNotFound)
 	_, err = nodes[1].AccessByHash(t.Context(), a.Hash, a.ExpiresAt)
 	wantSays(t, "expired", err, oidc.ErrNotFound)
 }

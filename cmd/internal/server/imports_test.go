@@ -65,7 +65,7 @@ var importTable = map[string][]string{
 	"cmd/internal/servertest": {"…"},
 	// transfer reads and writes files of resources through package scim.
 	"cmd/internal/transfer": {"schema", "scim", "scim/filter"},
-	"cmd/internal/bench":    {"cmd/internal/server", "schema", "scim/filter", "storage/baseline"},
+	"cmd/internal/bench":    {"cmd/internal/server", "oidc", "schema", "scim/filter", "storage/baseline"},
 	"cmd/sallyport": {
 		"cmd/internal/…", "schema", "scim", "scim/…", "validation", "validation/…",
 		"authn", "authn/…", "oidc", "oidc/…",
