@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -59,9 +60,9 @@ func (a *Application) AuthURL(pairs ...string) string {
 // its secret in the header or in the form, or its id alone.
 func (a *Application) Post(tb testing.TB, path string, form url.Values) Reply {
 	tb.Helper()
-	body := url.Values{}
-	for name, values := range form {
-		body[name] = values
+	body := maps.Clone(form)
+	if body == nil {
+		body = url.Values{}
 	}
 	switch a.AuthMethod {
 	case oidc.SecretPost:
@@ -127,7 +128,7 @@ func setAll(form url.Values, pairs []string) url.Values {
 // Tokens is an answer of the token endpoint. Claims are those of the ID token,
 // whose signature is not checked here.
 type Tokens struct {
-	Reply
+	Reply        `json:"-"`
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
 	ExpiresIn    int    `json:"expires_in"`
@@ -171,7 +172,11 @@ func ClaimsOf(tb testing.TB, token string) map[string]any {
 	return claims
 }
 
-// ACR, AuthTime and Subject are the claims of these names.
-func (t Tokens) ACR() string     { s, _ := t.Claims["acr"].(string); return s }
+// ACR is the claim acr.
+func (t Tokens) ACR() string { s, _ := t.Claims["acr"].(string); return s }
+
+// Subject is the claim sub.
 func (t Tokens) Subject() string { s, _ := t.Claims["sub"].(string); return s }
+
+// AuthTime is the claim auth_time, in seconds since 1970.
 func (t Tokens) AuthTime() int64 { n, _ := t.Claims["auth_time"].(float64); return int64(n) }

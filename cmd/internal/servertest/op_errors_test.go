@@ -251,9 +251,19 @@ func disabled(s situation) {
 
 func malformed(s situation) {
 	for _, pair := range [][2]string{
-		{"claims", "{"}, {"claims", "[]"}, {"claims", `{"id_token":{"acr":{"essential":true,"value":5}}}`},
-		{"max_age", "-1"}, {"max_age", "abc"}, {"max_age", "1.5"}, {"max_age", "+1"}, {"prompt", "none login"}, {"prompt", "LOGIN"}, {"prompt", "create"},
-		{"code_challenge_method", "plain"}, {"code_challenge", "short"}, {"id_token_hint", "x"},
+		{"claims", "{"},
+		{"claims", "[]"},
+		{"claims", `{"id_token":{"acr":{"essential":true,"value":5}}}`},
+		{"max_age", "-1"},
+		{"max_age", "abc"},
+		{"max_age", "1.5"},
+		{"max_age", "+1"},
+		{"prompt", "none login"},
+		{"prompt", "LOGIN"},
+		{"prompt", "create"},
+		{"code_challenge_method", "plain"},
+		{"code_challenge", "short"},
+		{"id_token_hint", "x"},
 	} {
 		p := s.b.Open(s.app.AuthURL(pair[0], pair[1]))
 		s.refused(p, "invalid_request", "")

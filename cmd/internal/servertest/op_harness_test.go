@@ -54,7 +54,7 @@ func newPlan(t *testing.T, edits ...func(*config.Config)) plan {
 // module runs one. Modules of a plan run one after the other, since they share
 // the clock.
 func (p plan) module(name string, run func(m module), edits ...func(*oidc.Client)) {
-	p.Run(name, func(t *testing.T) { //nolint:tparallel // one clock
+	p.Run(name, func(t *testing.T) {
 		p.T = t
 		c := oidc.Client{Name: "Conformance", PostLogoutRedirectURIs: []string{"https://app.example.com/out"}}
 		for _, edit := range edits {

@@ -96,7 +96,7 @@ func (n *nodeApp) hear() (said, bool) {
 // every answer of ours by its own rules: the code flow with PKCE, pushed and
 // signed requests, DPoP, authentication by key, devices, machines, acr_values,
 // max_age, registration and logout.
-func TestOpenIDClient(t *testing.T) {
+func TestOpenIDClient(t *testing.T) { //nolint:tparallel // its subtests report what one process has done
 	t.Parallel()
 	const initial = "an-initial-access-token-of-the-operator"
 	node := startNode(t)

@@ -188,9 +188,11 @@ func (s *Server) MailedCode(tb testing.TB, address string) string {
 	r := s.Do(tb, http.MethodGet, "/dev/inbox.json", "", "")
 	var inbox struct {
 		Recipients []struct {
-			To       string
-			Messages []struct{ Code string }
-		}
+			To       string `json:"to"`
+			Messages []struct {
+				Code string `json:"code"`
+			} `json:"messages"`
+		} `json:"recipients"`
 	}
 	if err := json.Unmarshal([]byte(r.Body), &inbox); err != nil || r.Status != http.StatusOK {
 		tb.Fatalf("/dev/inbox.json: %d %s: %v", r.Status, r.Body, err)
@@ -239,9 +241,11 @@ func (a Authenticator) Code(tb testing.TB, now time.Time) string {
 		tb.Fatalf("key URI: %v", err)
 	}
 	q := u.Query()
-	args := []string{"--totp=" + strings.ToLower(orElse(q.Get("algorithm"), "SHA1")), "--base32",
+	args := []string{
+		"--totp=" + strings.ToLower(orElse(q.Get("algorithm"), "SHA1")), "--base32",
 		"--digits=" + orElse(q.Get("digits"), "6"), "--time-step-size=" + orElse(q.Get("period"), "30") + "s",
-		"--now=" + now.UTC().Format("2006-01-02 15:04:05 UTC"), "-"}
+		"--now=" + now.UTC().Format("2006-01-02 15:04:05 UTC"), "-",
+	}
 	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), "oathtool", args...) //nolint:gosec // the test names the program
 	cmd.Stdin = strings.NewReader(q.Get("secret") + "\n")
 	out, err := cmd.Output()
