@@ -85,7 +85,7 @@ func basicCredentials(header []string) (credentials, error) {
 	}
 	id, err1 := url.QueryUnescape(name)
 	pass, err2 := url.QueryUnescape(secret)
-	if err := errors.Join(err1, err2); err != nil || id == "" {
+	if err := errors.Join(err1, err2); err != nil || id == "" || !isText(id) || !isText(pass) {
 		return credentials{}, refused.Because(err)
 	}
 	return credentials{id: id, secret: pass, method: SecretBasic}, nil

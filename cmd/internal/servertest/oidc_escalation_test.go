@@ -2,6 +2,7 @@ package servertest_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -184,3 +185,27 @@ func TestRow30_ClaimsNeedConsent(t *testing.T) {
 
 // offers reports whether a consent page has a scope.
 func offers(p servertest.Page, scope string) bool { return strings.Contains(p.Body, `value="`+scope+`"`) }
+
+// TestCredentialsThatAreNoText: HTTP Basic may hold any bytes; those that no
+// database keeps are nobody's, at every endpoint that takes them.
+func TestCredentialsThatAreNoText(t *testing.T) {
+	t.Parallel()
+	eachTown(t, func(t *testing.T, w town) {
+		for _, pair := range []string{"\x00:\x00", "%00:%00", "%ff:x", "\xff\xfe:x", "app:%00", "app:%ff"} {
+			for _, path := range []string{"/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/par", "/oauth/device_authorization"} {
+				form := strings.NewReader(url.Values{"token": {"x"}, "grant_type": {"client_credentials"}}.Encode())
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.Issuer()+path, form)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				req.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
+				r := servertest.Send(t, w.HTTP(), req)
+				wantOAuthError(t, path+" with "+url.QueryEscape(pair), r, 401, "invalid_client")
+				if r.Header.Get("WWW-Authenticate") == "" {
+					t.Errorf("%s: no challenge after Basic", path)
+				}
+			}
+		}
+	})
+}
