@@ -77,6 +77,8 @@ func checkClientText(c Client) error {
 		return metadataFault("The type must be web, spa, native or machine.")
 	case len(c.Contacts) > maxURIs:
 		return metadataFault("There are more than %d contacts.", maxURIs)
+	case slices.ContainsFunc(c.Contacts, isOddContact):
+		return metadataFault("A contact must have at most %d bytes and no control characters.", maxName)
 	}
 	for _, link := range []struct{ name, uri string }{
 		{"client_uri", c.URI}, {"logo_uri", c.LogoURI}, {"policy_uri", c.PolicyURI}, {"tos_uri", c.TOSURI},
@@ -93,6 +95,10 @@ func checkClientText(c Client) error {
 		}
 	}
 	return nil
+}
+
+func isOddContact(text string) bool {
+	return len(text) > maxName || strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 || r == 0x7f })
 }
 
 func checkGrantTypes(c Client) error {

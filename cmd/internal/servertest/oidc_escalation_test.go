@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -206,6 +207,34 @@ func TestCredentialsThatAreNoText(t *testing.T) {
 					t.Errorf("%s: no challenge after Basic", path)
 				}
 			}
+		}
+	})
+}
+
+// TestOddRegistrationHoldsNobody: whatever an application has written into its
+// registration, its users can be logged out and deactivated.
+func TestOddRegistrationHoldsNobody(t *testing.T) {
+	t.Parallel()
+	const key = `"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"`
+	eachTown(t, func(t *testing.T, w town) {
+		for i, odd := range []string{
+			`"\ud800"`, `"\u0000"`, `1e200000`, strings.Repeat("[", 3000) + strings.Repeat("]", 3000), `"backchannel_logout_uri"`,
+		} {
+			app := w.Application(t, oidc.Client{
+				Trusted: true, PostLogoutRedirectURIs: []string{"https://app.example.com/out"},
+				JWKS: json.RawMessage(`{"keys":[{` + key + `,"odd":` + odd + `}]}`),
+			})
+			who := w.NewPerson(t, "ann"+strconv.Itoa(i))
+			b := w.Browser(t)
+			tokens := app.Redeem(t, b.LogIn(b.Open(app.AuthURL()), who).Code(t))
+			out := b.Open("/oauth/logout?" + url.Values{
+				"id_token_hint": {tokens.IDToken}, "post_logout_redirect_uri": {"https://app.example.com/out"},
+			}.Encode())
+			if out.Away == nil {
+				t.Errorf("logout with %.20s: %d %s", odd, out.Status, out.Text())
+			}
+			app.Redeem(t, b.LogIn(b.Open(app.AuthURL()), who).Code(t))
+			w.PatchPerson(t, who, `{"op":"replace","path":"active","value":false}`)
 		}
 	})
 }
