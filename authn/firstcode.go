@@ -117,18 +117,30 @@ func (e *Engine) meansFor(ctx context.Context, user User, f acr.Factor) (means, 
 }
 
 // pretend answers a send that a limit has refused like one that went out. The
-// last code, if there is one, stays good.
+// last code, if there is one, stays good; else tries are counted on a challenge
+// whose code nobody has, or the first wrong one would tell that none was sent.
 func (e *Engine) pretend(ctx context.Context, p *position, out *sending, d throttle.Decision) error {
 	wait := defaultWait
 	if d.Limit == throttle.LimitSeries || d.Limit == throttle.LimitIPHour {
 		wait = d.RetryAfter // these are the same for everybody
 	}
 	at := e.now().Add(wait)
-	return e.update(ctx, p.txn, func(g *Progress) {
-		if s := g.Sent; s != nil && s.First && s.Factor == out.means.Factor && e.now().Before(s.Expires) {
+	return e.cfg.Tx.InTx(ctx, func(ctx context.Context) error {
+		fresh := false
+		err := e.update(ctx, p.txn, func(g *Progress) {
+			s := g.Sent
+			if fresh = s == nil || !s.First || s.Factor != out.means.Factor || !e.now().Before(s.Expires); fresh {
+				out.note(g, at)
+				return
+			}
 			s.ResendAt = at
-			return
+		})
+		if err != nil || !fresh {
+			return err
 		}
-		out.note(g, at)
+		if err := e.cfg.Challenges.Start(ctx, e.challengeOf(p, out)); err != nil {
+			return fmt.Errorf("start challenge: %w", err)
+		}
+		return nil
 	})
 }

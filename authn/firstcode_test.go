@@ -3,6 +3,7 @@ package authn_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -159,6 +160,71 @@ func TestStrangerCannotCloseFactor(t *testing.T) {
 		w.check(b.choose(id, "", acr.EmailOTP, ""))
 		b.mustCode(id, w.lastCode())
 		b.mustIssue(id)
+	})
+}
+
+// TestRefusedSendLooksLikeASend: limits that only the sends to a real user can
+// have used up are not told either: tries at a code that was never sent are
+// judged and run out like those at one that was (security.md 2.3).
+func TestRefusedSendLooksLikeASend(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.enrolAddress(w.ann, "secondFactorEmail", annEmail)
+		for range 5 { // what an hour allows to one destination, in five networks
+			b := w.browser()
+			w.check(b.choose(b.begin(mail), "ann", acr.EmailOTP, ""))
+			w.o.Clock.Advance(5 * time.Minute)
+		}
+		seen := map[string]string{}
+		for _, name := range []string{"ann", "nobody"} {
+			b := w.browser()
+			b.v.IP = b.v.IP.Next()
+			id := b.begin(mail)
+			w.check(b.choose(id, name, acr.EmailOTP, ""))
+			for range 7 {
+				r, _ := errors.AsType[*authn.Refusal](b.code(id, "12345678"))
+				seen[name] += fmt.Sprintf("%+v ", r)
+				w.o.Clock.Advance(10 * time.Second)
+			}
+		}
+		if seen["ann"] != seen["nobody"] || !strings.Contains(seen["ann"], string(authn.WrongCode)) {
+			t.Errorf("ann: %s\nnobody: %s", seen["ann"], seen["nobody"])
+		}
+		if refused := w.events(audit.ChallengeSendRefused); len(refused) != 1 {
+			t.Errorf("%d sends were refused, want that to ann", len(refused))
+		}
+	})
+}
+
+// TestStrangerCannotEndCode: whoever asks for a code in place of a password ends
+// no code that the user waits for.
+func TestStrangerCannotEndCode(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(_ *testing.T, w *world) {
+		w.enrolAddress(w.ann, "secondFactorEmail", annEmail)
+		w.second(w.ann, true)
+		b, stranger := w.browser(), w.browser()
+		first := b.begin(mail)
+		w.check(b.choose(first, "ann", acr.EmailOTP, ""))
+		must(b.e.SendQueued(w.Context()))(w)
+		firstCode := w.lastCode()
+		w.o.Clock.Advance(time.Minute)
+		other := stranger.begin(mail)
+		w.check(stranger.choose(other, "ann", acr.EmailOTP, ""))
+		must(b.e.SendQueued(w.Context()))(w)
+		b.mustCode(first, firstCode)
+		refused(w, stranger.code(other, firstCode), authn.WrongCode)
+
+		b = w.browser()
+		second := b.begin(mfa)
+		b.mustLogin(second, "ann", annPassword)
+		w.o.Clock.Advance(5 * time.Minute)
+		w.check(b.choose(second, "", acr.EmailOTP, ""))
+		code := w.lastCode()
+		w.o.Clock.Advance(5 * time.Minute)
+		w.check(stranger.choose(stranger.begin(mail), "ann", acr.EmailOTP, ""))
+		b.mustCode(second, code)
+		b.mustIssue(second)
 	})
 }
 

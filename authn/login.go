@@ -64,8 +64,11 @@ func accountOf(u User, login string) string {
 	if u.ID != "" {
 		return u.ID
 	}
-	return throttle.UnknownLogin(schema.Fold(login))
+	return throttle.UnknownLogin(folded(login))
 }
+
+// folded is a name as counters know it.
+func folded(login string) string { return schema.Fold(login) }
 
 // password judges one try, which is counted and committed before anything is
 // compared.

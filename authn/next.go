@@ -126,6 +126,12 @@ func (e *Engine) Another(ctx context.Context, v Visitor, t Txn) error {
 	return e.update(ctx, t, func(g *Progress) { *g = Progress{Chosen: p.req.Subject == ""} })
 }
 
+// Bounds of what a person can want to unlock in one transaction.
+const (
+	mostVerify    = 20
+	longestVerify = 256 // bytes of a name
+)
+
 // Verify says that the person wants to reach an ACR beyond what is required; the
 // purpose makes it a floor.
 func (e *Engine) Verify(ctx context.Context, v Visitor, t Txn, acrName string) error {
@@ -134,6 +140,9 @@ func (e *Engine) Verify(ctx context.Context, v Visitor, t Txn, acrName string) e
 	}
 	if acrName == "" {
 		return &Refusal{Reason: Missing}
+	}
+	if len(acrName) > longestVerify || len(t.Progress.Verify) >= mostVerify {
+		return outOfStep() // no page offers it
 	}
 	return e.update(ctx, t, func(g *Progress) {
 		if !slices.Contains(g.Verify, acrName) {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/audit"
-	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/validation/challenge"
 	"github.com/sallyport-id/sallyport/validation/delivery"
 	"github.com/sallyport-id/sallyport/validation/state"
@@ -222,11 +221,7 @@ func (e *Engine) nextSend(ctx context.Context, p *position, out *sending) (time.
 }
 
 func (e *Engine) startChallenge(ctx context.Context, p *position, out *sending, wait time.Duration) error {
-	row := challenge.Challenge{
-		JTI: out.claims.JTI, Subject: out.account, Kind: string(state.KindLogin), Path: out.claims.Path,
-		MaxAttempts: e.cfg.Tries, CreatedAt: out.claims.IssuedAt, ExpiresAt: out.claims.ExpiresAt,
-		DestHash: e.cfg.Hash.Destination(out.send(p.visitor).Destination),
-	}
+	row := e.challengeOf(p, out)
 	if err := e.cfg.Challenges.Start(ctx, row); err != nil {
 		return fmt.Errorf("start challenge: %w", err)
 	}
@@ -236,6 +231,21 @@ func (e *Engine) startChallenge(ctx context.Context, p *position, out *sending, 
 		}
 	}
 	return e.update(ctx, p.txn, func(g *Progress) { out.note(g, e.now().Add(wait)) })
+}
+
+// challengeOf is the row on which the tries of a code are counted. A code in
+// place of a password kills only earlier ones of its own transaction: whoever
+// begins a login has proved nothing, and must not end the codes of others.
+func (e *Engine) challengeOf(p *position, out *sending) challenge.Challenge {
+	series := out.claims.Path
+	if out.first {
+		series = "first:" + p.txn.ID + ":" + series
+	}
+	return challenge.Challenge{
+		JTI: out.claims.JTI, Subject: out.account, Kind: string(state.KindLogin), Path: series,
+		MaxAttempts: e.cfg.Tries, CreatedAt: out.claims.IssuedAt, ExpiresAt: out.claims.ExpiresAt,
+		DestHash: e.cfg.Hash.Destination(out.send(p.visitor).Destination),
+	}
 }
 
 // note writes the code on its way into the progress.
@@ -343,6 +353,3 @@ var nobody = throttle.UnknownLogin("")
 
 // isNobody reports whether an account is no user.
 func isNobody(account string) bool { return strings.HasPrefix(account, nobody) }
-
-// folded is a name as counters know it.
-func folded(login string) string { return schema.Fold(login) }

@@ -1,6 +1,8 @@
 package authn_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +34,24 @@ func TestConsentSurvivesProofs(t *testing.T) {
 		w.check(b.e.Another(w.Context(), b.v, b.load(id)))
 		if got := b.load(id).Progress; !got.ConsentAt.IsZero() || len(got.Verify) != 0 {
 			w.Errorf("for somebody else: consent at %v, verify %v, want nothing", got.ConsentAt, got.Verify)
+		}
+	})
+}
+
+// TestVerifyIsBounded: no form makes a transaction grow without end.
+func TestVerifyIsBounded(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		b := w.browser()
+		id := b.begin(want{ACRs: []string{"Default"}})
+		refused(w, b.e.Verify(w.Context(), b.v, b.load(id), strings.Repeat("a", 60000)), authn.OutOfStep)
+		for n := range 100 {
+			if err := b.e.Verify(w.Context(), b.v, b.load(id), fmt.Sprint("acr", n)); err != nil {
+				refused(w, err, authn.OutOfStep)
+			}
+		}
+		if n := len(b.load(id).Progress.Verify); n > 20 {
+			t.Errorf("%d names are kept", n)
 		}
 	})
 }
