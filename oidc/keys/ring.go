@@ -45,6 +45,8 @@ type Config struct {
 	// at least as long, and never less than 48 hours.
 	Longest time.Duration
 	Now     func() time.Time // required
+	// Wait waits for d or the end of ctx; nil: a timer does.
+	Wait func(ctx context.Context, d time.Duration) error
 }
 
 // Ring is what a node knows of the signing keys. It is safe for concurrent use.
@@ -53,6 +55,7 @@ type Ring struct {
 	tx      Tx
 	retired time.Duration
 	now     func() time.Time
+	wait    func(ctx context.Context, d time.Duration) error
 
 	mu    sync.Mutex // held while reading the store
 	known atomic.Pointer[keySet]
@@ -65,7 +68,21 @@ func New(cfg Config) (*Ring, error) {
 	}
 	// A node may sign with a key that another has retired, until it reads again.
 	kept := max(minRetired, cfg.Longest+2*reloadEvery)
-	return &Ring{store: cfg.Store, tx: cfg.Tx, retired: kept, now: cfg.Now}, nil
+	if cfg.Wait == nil {
+		cfg.Wait = wait
+	}
+	return &Ring{store: cfg.Store, tx: cfg.Tx, retired: kept, now: cfg.Now, wait: cfg.Wait}, nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Start makes the keys that every server has, RS256 and ES256, where they are

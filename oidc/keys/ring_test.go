@@ -545,3 +545,50 @@ func BenchmarkSignES256(b *testing.B) {
 		}
 	}
 }
+
+// An emergency rotation makes the key to come known everywhere before it signs:
+// a node that has just read its keys does not read them again at once.
+func TestRotateEarlyPublishesFirst(t *testing.T) {
+	t.Parallel()
+	store, c := &memory{}, newClock()
+	var waited time.Duration
+	ring, err := keys.New(keys.Config{Store: store, Tx: store, Now: c.Now, Wait: func(_ context.Context, d time.Duration) error {
+		waited += d
+		c.Add(d)
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := newRing(t, store, c)
+	if err := ring.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, _, err := other.JWKS(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := ring.RotateEarly(t.Context(), keys.ES256); err != nil {
+			t.Fatal(err)
+		}
+		token, err := ring.Sign(t.Context(), keys.ES256, "JWT", map[string]any{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, kid, err := other.Verify(t.Context(), token, "JWT")
+		if err != nil {
+			t.Errorf("another node: %v", err)
+		}
+		if set, _, err := other.JWKS(t.Context()); err != nil || !strings.Contains(string(set), kid) || kid == "" {
+			t.Errorf("a token under %q, which another node does not publish: %s %v", kid, set, err)
+		}
+	}
+	if waited > 10*time.Second {
+		t.Errorf("waited %s", waited)
+	}
+	c.Add(time.Minute)
+	before := waited
+	if err := ring.RotateEarly(t.Context(), keys.ES256); err != nil || waited != before {
+		t.Errorf("a key that is published long enough was waited for: %s, %v", waited-before, err)
+	}
+}

@@ -77,6 +77,13 @@ func (r *Ring) turn(ctx context.Context, alg string, early bool) error {
 	if !early && r.now().Before(next.CreatedAt.Add(Lead)) {
 		return ErrTooEarly
 	}
+	// Nodes that have just read their keys do not know the next one yet. A moment
+	// later they publish it, and accept what it signs.
+	if young := next.CreatedAt.Add(2 * reloadPause).Sub(r.now()); young > 0 {
+		if err := r.wait(ctx, min(young, 2*reloadPause)); err != nil {
+			return fmt.Errorf("publish %s key: %w", alg, err)
+		}
+	}
 	won, err := r.promote(ctx, active, next)
 	if err != nil {
 		return err
