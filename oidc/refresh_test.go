@@ -144,6 +144,23 @@ func TestDropElevationOnRefresh(t *testing.T) {
 	})
 }
 
+// Where no ACR is met by the first factor alone the refreshed token names none,
+// instead of keeping what it was to drop.
+func TestDropElevationWithoutName(t *testing.T) {
+	each(t, func(c *oidc.Client) { c.DropElevation = true }, func(t *testing.T, w *world, secret string) {
+		w.enrol(acr.TOTP)
+		w.login(acr.Password, acr.TOTP)
+		first := w.tokens(secret)
+		answer := w.wantTokens("refresh", w.nodes[0].refresh(secret, first.text("refresh_token")))
+		for _, name := range []string{"access_token", "id_token"} {
+			is := claims(t, answer.text(name))
+			if amr, _ := is["amr"].([]any); is["acr"] != nil || len(amr) != 1 || amr[0] != "pwd" {
+				t.Errorf("refreshed %s: acr %v, amr %v, want no acr and the first factor alone", name, is["acr"], is["amr"])
+			}
+		}
+	}, func(c *oidc.Config) { c.Policy.DefaultACRs = []string{"MFA"} })
+}
+
 // Pocket ID CVE-2026-43983.
 func TestRefreshRechecksUser(t *testing.T) {
 	each(t, nil, func(t *testing.T, w *world, secret string) {

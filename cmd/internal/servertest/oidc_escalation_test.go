@@ -185,7 +185,9 @@ func TestRow30_ClaimsNeedConsent(t *testing.T) {
 }
 
 // offers reports whether a consent page has a scope.
-func offers(p servertest.Page, scope string) bool { return strings.Contains(p.Body, `value="`+scope+`"`) }
+func offers(p servertest.Page, scope string) bool {
+	return strings.Contains(p.Body, `value="`+scope+`"`)
+}
 
 // TestCredentialsThatAreNoText: HTTP Basic may hold any bytes; those that no
 // database keeps are nobody's, at every endpoint that takes them.
