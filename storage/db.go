@@ -43,6 +43,7 @@ type DB struct {
 	now              func() time.Time
 	index            indexSet
 	ranks            rankCache
+	hot              hotQueries
 	knownClients     remembered[oidc.Client]
 	knownScopes      remembered[[]oidc.ServiceScope] // of services, by their names
 
@@ -81,7 +82,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	db := &DB{
 		cfg: cfg, dialect: kind, log: cfg.Logger, ids: idSource{now: cfg.Now},
 		registry: cfg.Registry, indexedAttrs: cfg.Indexed, uniqueGroupNames: !cfg.FreeGroupNames,
-		queryTimeout: cfg.QueryTimeout, now: cfg.Now,
+		queryTimeout: cfg.QueryTimeout, now: cfg.Now, hot: newHotQueries(kind),
 	}
 	db.background, db.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if kind == dialectSQLite {

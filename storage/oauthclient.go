@@ -58,8 +58,9 @@ func (db *DB) InsertClient(ctx context.Context, c oidc.Client) error {
 // Client implements [oidc.ClientStore]. The lists of the client are shared with
 // other callers: they must not be changed.
 func (db *DB) Client(ctx context.Context, id string) (oidc.Client, error) {
-	row, err := db.clientRow(ctx, id, selectClient)
-	if err != nil {
+	var row clientRow
+	err := db.row(ctx, db.hot.client, []any{&row.doc, &row.secrets, &row.registration}, id)
+	if err := db.absent(ctx, "read client", err); err != nil {
 		return oidc.Client{}, err
 	}
 	return db.knownClients.get(id, row.text(), func() (oidc.Client, error) {
@@ -79,15 +80,11 @@ func clipLists(c *oidc.Client) {
 	c.Secrets = slices.Clip(c.Secrets)
 }
 
-func (db *DB) clientRow(ctx context.Context, id, query string) (row clientRow, err error) {
-	err = db.reader(ctx).QueryRowContext(db.pointContext(ctx), query, id).Scan(&row.doc, &row.secrets, &row.registration)
-	return row, db.absent(ctx, "read client", err)
-}
-
 // client reads one that is the caller's own.
 func (db *DB) client(ctx context.Context, id, query string) (oidc.Client, error) {
-	row, err := db.clientRow(ctx, id, query)
-	if err != nil {
+	var row clientRow
+	err := db.reader(ctx).QueryRowContext(db.pointContext(ctx), query, id).Scan(&row.doc, &row.secrets, &row.registration)
+	if err := db.absent(ctx, "read client", err); err != nil {
 		return oidc.Client{}, err
 	}
 	return row.client()

@@ -32,9 +32,6 @@ const (
 		AND (g.session_id = '' OR EXISTS (SELECT 1 FROM sessions s
 			WHERE s.id = g.session_id AND s.expires_at > $2 AND (s.idle_until = 0 OR s.idle_until > $2)))
 		AND (g.user_id = '' OR EXISTS (SELECT 1 FROM resources r WHERE r.type = 'User' AND r.id = g.user_id AND `
-	liveGrant  = grantColumns + liveClient + " WHERE g.id = $1" + liveRest
-	liveAccess = "SELECT a.scopes, a.audience, a.created_at, a.expires_at, " + grantFields + ` FROM oauth_access_tokens a
-		JOIN oauth_grants g ON g.id = a.grant_id` + liveClient + " WHERE a.hash = $1 AND a.expires_at > $2" + liveRest
 
 	revokeGrant  = "UPDATE oauth_grants SET revoked_at = $2 WHERE id = $1 AND revoked_at = 0"
 	revokeGrants = `UPDATE oauth_grants SET revoked_at = $3
@@ -48,10 +45,10 @@ const (
 )
 
 // activeUser tells of a row r of resources whether the user is active: a user
-// without the attribute is.
-func (db *DB) activeUser() string {
-	return db.dialect.pick("coalesce(json_extract(r.doc, '$.active'), 1) = 1",
-		"coalesce(r.doc::jsonb ->> 'active', 'true') = 'true'")
+// without the attribute is. A document without a false in it is not parsed.
+func activeUser(d dialect) string {
+	return d.pick("(instr(r.doc, 'false') = 0 OR coalesce(json_extract(r.doc, '$.active'), 1) = 1)",
+		"(strpos(r.doc, 'false') = 0 OR coalesce(r.doc::jsonb ->> 'active', 'true') = 'true')")
 }
 
 // grantDoc is what never changes of a grant.
@@ -141,15 +138,18 @@ func (db *DB) Grant(ctx context.Context, id string) (oidc.Grant, error) {
 
 // LiveGrant implements [oidc.GrantStore].
 func (db *DB) LiveGrant(ctx context.Context, id string, now time.Time) (oidc.Grant, error) {
-	return db.grant(ctx, liveGrant+db.activeUser()+"))", id, micros(now))
+	var row grantRow
+	if err := db.absent(ctx, "read grant", db.row(ctx, db.hot.liveGrant, row.into(), id, micros(now))); err != nil {
+		return oidc.Grant{}, err
+	}
+	return row.grant()
 }
 
 // LiveAccess implements [oidc.GrantStore].
 func (db *DB) LiveAccess(ctx context.Context, hash []byte, now time.Time) (oidc.Access, oidc.Grant, error) {
 	var row grantRow
 	a := accessRow{Access: oidc.Access{Hash: hash}}
-	err := db.reader(ctx).QueryRowContext(db.pointContext(ctx), liveAccess+db.activeUser()+"))", hash, micros(now)).
-		Scan(append(a.into(), row.into()...)...)
+	err := db.row(ctx, db.hot.liveAccess, append(a.into(), row.into()...), hash, micros(now))
 	if err := db.absent(ctx, "read access token", err); err != nil {
 		return oidc.Access{}, oidc.Grant{}, err
 	}

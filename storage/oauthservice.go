@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 
 	"github.com/sallyport-id/sallyport/oidc"
@@ -56,14 +55,24 @@ func (db *DB) insertScopes(ctx context.Context, w querier, s oidc.Service) error
 
 // Service implements [oidc.ServiceStore].
 func (db *DB) Service(ctx context.Context, name string) (oidc.Service, error) {
-	found, err := db.services(ctx, serviceColumns+" WHERE name = $1", name)
-	if err == nil && len(found) == 0 {
-		err = oidc.ErrNotFound
+	var s oidc.Service
+	var doc string
+	var created int64
+	err := db.row(ctx, db.hot.service, []any{&s.Name, &s.Audience, &s.SecretHash, &doc, &created}, name)
+	if err := db.absent(ctx, "read service", err); err != nil {
+		return oidc.Service{}, err
 	}
-	if err != nil {
-		return oidc.Service{}, fmt.Errorf("read service: %w", err)
-	}
-	return found[0], nil
+	s.CreatedAt = fromMicros(created)
+	s.Scopes, err = db.scopesOf(name, doc)
+	return s, err
+}
+
+// scopesOf are those of a service.
+func (db *DB) scopesOf(service, doc string) ([]oidc.ServiceScope, error) {
+	return db.knownScopes.get(service, doc, func() (scopes []oidc.ServiceScope, err error) {
+		err = decode("service", doc, &scopes)
+		return scopes, err
+	})
 }
 
 // Services implements [oidc.ServiceStore].
@@ -82,9 +91,7 @@ func (db *DB) services(ctx context.Context, query string, args ...any) ([]oidc.S
 		}
 		s.CreatedAt = fromMicros(created)
 		var err error
-		s.Scopes, err = db.knownScopes.get(s.Name, doc, func() (scopes []oidc.ServiceScope, err error) {
-			return scopes, decode("service", doc, &scopes)
-		})
+		s.Scopes, err = db.scopesOf(s.Name, doc)
 		out = append(out, s)
 		return err
 	})

@@ -102,7 +102,7 @@ func number(b []byte) (int64, []byte, error) {
 // of ctx, or below database/sql on a connection of its own. Nil for NULL,
 // sql.ErrNoRows without a row.
 func (db *DB) value(ctx context.Context, query string, args ...any) ([]byte, error) {
-	if db.direct == nil || db.transactionOf(ctx) != nil || ctx.Value(readKey{db}) != nil {
+	if !db.mayPass(ctx) {
 		var out []byte
 		err := db.reader(ctx).QueryRowContext(ctx, query, args...).Scan(&out)
 		return out, err
@@ -111,6 +111,12 @@ func (db *DB) value(ctx context.Context, query string, args ...any) ([]byte, err
 		db.cfg.Trace(query)
 	}
 	return db.direct.value(ctx, query, args)
+}
+
+// mayPass reports whether a read of one value may pass by database/sql: not in
+// a transaction or a snapshot, which have a connection.
+func (db *DB) mayPass(ctx context.Context) bool {
+	return db.direct != nil && db.transactionOf(ctx) == nil && ctx.Value(readKey{db}) == nil
 }
 
 // directReader keeps reading connections with their prepared statements in the
