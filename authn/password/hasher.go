@@ -92,6 +92,7 @@ func (c Config) check() error {
 type Hasher struct {
 	cfg   Config
 	slots chan struct{}
+	left  garbage
 	dummy encoded
 }
 
@@ -190,6 +191,7 @@ func (h *Hasher) compute(ctx context.Context, e encoded, text []byte, size uint3
 		return nil, err
 	}
 	defer func() { <-h.slots }()
+	defer h.left.add(int64(e.params.Memory), int64(cap(h.slots)))
 	return argon2.IDKey(input, e.salt, e.params.Time, e.params.Memory, e.params.Threads, size), nil
 }
 
