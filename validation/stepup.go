@@ -89,12 +89,9 @@ func (s *StepUp) Check(ctx context.Context, caller scim.Caller, userID string, u
 		return nil
 	}
 	now := s.cfg.Now()
-	session, err := s.cfg.Sessions.LiveSession(ctx, caller.UserID, caller.SessionID, now)
-	if errors.Is(err, scim.ErrNotFound) {
-		return scim.InvalidToken()
-	}
+	session, err := s.session(ctx, caller, now)
 	if err != nil {
-		return fmt.Errorf("step-up: %w", err)
+		return err
 	}
 	if recent(session.SecondFactorAt, now, s.cfg.Age) {
 		return nil
@@ -115,6 +112,22 @@ func (s *StepUp) Check(ctx context.Context, caller scim.Caller, userID string, u
 		return nil
 	}
 	return demand("A recent login is required.", s.cfg.LoginACR, s.cfg.LoginAge)
+}
+
+// session is the one behind a token. A token that outlives its session
+// (offline_access) has none, and so no proof that is recent.
+func (s *StepUp) session(ctx context.Context, caller scim.Caller, now time.Time) (Session, error) {
+	if caller.SessionID == "" {
+		return Session{}, nil
+	}
+	live, err := s.cfg.Sessions.LiveSession(ctx, caller.UserID, caller.SessionID, now)
+	if errors.Is(err, scim.ErrNotFound) {
+		return Session{}, scim.InvalidToken()
+	}
+	if err != nil {
+		return Session{}, fmt.Errorf("step-up: %w", err)
+	}
+	return live, nil
 }
 
 // Allow implements scim.Guard: a write to the user's record asks for step-up if
