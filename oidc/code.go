@@ -91,6 +91,7 @@ func (p *Provider) grantOf(ctx context.Context, c Client, r request, ready authn
 		Scopes: scopes, Audience: r.Resources, ACR: ready.Issue.ACR, AMR: ready.Issue.AMR, AuthTime: ready.Issue.AuthTime,
 		Claims: claims, Nonce: r.Nonce, KeyThumbprint: r.KeyThumbprint, Device: r.DeviceHash != nil,
 		RedirectURI: r.RedirectURI, CodeChallenge: r.CodeChallenge, CreatedAt: now, ExpiresAt: ready.Session.ExpiresAt,
+		Floors: p.floors(c),
 	}
 	if g.SID, err = p.cfg.Grants.SID(ctx, ready.Session.ID, c.ID, now); err != nil {
 		return Grant{}, fmt.Errorf("name session: %w", err)

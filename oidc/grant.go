@@ -30,6 +30,8 @@ type Grant struct {
 	ACR      string
 	AMR      []string
 	AuthTime time.Time
+	// Floors are the ACRs that policy asked for besides and that held.
+	Floors []string
 	// FirstACR, FirstAMR describe the first factor alone, for
 	// drop_elevation_on_refresh.
 	FirstACR string

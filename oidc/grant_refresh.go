@@ -97,6 +97,9 @@ func (p refreshGrant) prepare(ctx context.Context, r tokenRequest, old Refresh, 
 	if err != nil {
 		return issuing{}, err
 	}
+	if err := p.checkFloors(r.client, g); err != nil {
+		return issuing{}, err
+	}
 	scopes, err := p.scopes(ctx, r, old, g)
 	if err != nil {
 		return issuing{}, err
@@ -112,6 +115,17 @@ func (p refreshGrant) prepare(ctx context.Context, r tokenRequest, old Refresh, 
 		g.ACR, g.AMR = g.FirstACR, g.FirstAMR
 	}
 	return issuing{grant: g, scopes: scopes, kept: old.Scopes, refresh: true, event: audit.TokenRefreshed}, nil
+}
+
+// checkFloors holds a refresh to what server and client insist on now: a login
+// from before they did ends with the access token that is out.
+func (p refreshGrant) checkFloors(c Client, g Grant) error {
+	for _, name := range p.floors(c) {
+		if name != g.ACR && !slices.Contains(g.Floors, name) {
+			return invalidGrant("A login that meets the present policy is required.")
+		}
+	}
+	return nil
 }
 
 // scopes are those that the token had and the client may still have, cut to

@@ -38,10 +38,8 @@ func (p *Provider) requirement(c Client, r request) acr.Requirement {
 		MayEnrol: p.cfg.Policy.InlineEnrolment, MaxAge: maxAge(c, r),
 	}
 	q.Candidates, q.Asked = p.candidates(c, r)
-	for _, name := range []string{p.cfg.Policy.RequiredACR, c.RequiredACR} {
-		if name != "" {
-			q.Floors = append(q.Floors, p.acr(name))
-		}
+	for _, name := range p.floors(c) {
+		q.Floors = append(q.Floors, p.acr(name))
 	}
 	if !p.cfg.Policy.UserFloorOff {
 		q.UserFloor = p.named(p.cfg.Policy.DefaultACRs)
@@ -50,6 +48,17 @@ func (p *Provider) requirement(c Client, r request) acr.Requirement {
 		q.Fallback = p.standing(c)
 	}
 	return q
+}
+
+// floors names the ACRs that server and client insist on.
+func (p *Provider) floors(c Client) []string {
+	var out []string
+	for _, name := range []string{p.cfg.Policy.RequiredACR, c.RequiredACR} {
+		if name != "" && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // maxAge is max_age of the request, else default_max_age of the client.

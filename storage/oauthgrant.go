@@ -59,6 +59,7 @@ type grantDoc struct {
 	ACR           string          `json:"acr,omitempty"`
 	AMR           []string        `json:"amr,omitempty"`
 	AuthTime      int64           `json:"auth_time,omitempty"`
+	Floors        []string        `json:"floors,omitempty"`
 	FirstACR      string          `json:"first_acr,omitempty"`
 	FirstAMR      []string        `json:"first_amr,omitempty"`
 	Claims        json.RawMessage `json:"claims,omitempty"`
@@ -73,7 +74,7 @@ type grantDoc struct {
 func (db *DB) InsertGrant(ctx context.Context, g oidc.Grant) error {
 	doc, err := encode("grant", grantDoc{
 		SID: g.SID, Scopes: g.Scopes, Audience: g.Audience, ACR: g.ACR, AMR: g.AMR, AuthTime: micros(g.AuthTime),
-		FirstACR: g.FirstACR, FirstAMR: g.FirstAMR, Claims: g.Claims, Nonce: g.Nonce, Offline: g.Offline,
+		Floors: g.Floors, FirstACR: g.FirstACR, FirstAMR: g.FirstAMR, Claims: g.Claims, Nonce: g.Nonce, Offline: g.Offline,
 		RedirectURI: g.RedirectURI, CodeChallenge: g.CodeChallenge, Device: g.Device,
 	})
 	if err != nil {
@@ -111,7 +112,7 @@ func (r *grantRow) grant() (oidc.Grant, error) {
 	}
 	g.SID, g.Scopes, g.Audience, g.ACR, g.AMR = doc.SID, doc.Scopes, doc.Audience, doc.ACR, doc.AMR
 	g.AuthTime, g.FirstACR, g.FirstAMR, g.Claims = fromMicros(doc.AuthTime), doc.FirstACR, doc.FirstAMR, doc.Claims
-	g.Nonce, g.Offline, g.RedirectURI = doc.Nonce, doc.Offline, doc.RedirectURI
+	g.Nonce, g.Offline, g.RedirectURI, g.Floors = doc.Nonce, doc.Offline, doc.RedirectURI, doc.Floors
 	g.CodeChallenge, g.Device = doc.CodeChallenge, doc.Device
 	return g, nil
 }
