@@ -28,6 +28,18 @@ func (db *DB) endSessionGrants(ctx context.Context, w querier, which string, now
 	return db.sqlError(ctx, "end grants of session", err)
 }
 
+// revokeOfflineGrants ends the grants of a user that outlive their sessions:
+// whoever knew the password may have got one by it. Those that came of the
+// session except stay, whose names they carry; "": none stays.
+func (db *DB) revokeOfflineGrants(ctx context.Context, w querier, userID, except string, now time.Time) error {
+	query := `UPDATE oauth_grants SET revoked_at = $1
+		WHERE user_id = $2 AND user_id <> '' AND session_id = '' AND revoked_at = 0
+		AND NOT EXISTS (SELECT 1 FROM oauth_sids n WHERE n.session_id = $3 AND n.client_id = oauth_grants.client_id
+			AND ` + db.dialect.pick("instr", "strpos") + `(oauth_grants.doc, '"sid":"' || n.sid || '"') > 0)`
+	_, err := w.ExecContext(ctx, query, micros(now), userID, except)
+	return db.sqlError(ctx, "end grants of user", err)
+}
+
 // hasGrants tells whether anything of the provider belongs to a user: most
 // users that are deleted have never logged in.
 const hasGrants = `SELECT EXISTS (SELECT 1 FROM sessions WHERE user_id = $1)

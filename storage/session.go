@@ -228,6 +228,9 @@ func (db *DB) EndSessions(ctx context.Context, userID, except string, now time.T
 		if err := db.endSessionGrants(ctx, w, othersOfUser, now, userID, except); err != nil {
 			return err
 		}
+		if err := db.revokeOfflineGrants(ctx, w, userID, except, now); err != nil {
+			return err
+		}
 		if _, err := w.ExecContext(ctx, revokeUserTokens, micros(now), userID, except); err != nil {
 			return err
 		}
