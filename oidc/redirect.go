@@ -137,12 +137,19 @@ func checkWebURI(u *url.URL, allowHTTP bool) error {
 	switch {
 	case host == "" || u.Opaque != "":
 		return errors.New("it has no host")
+	case strings.ContainsFunc(host, notInHost):
+		// It stands in the policy of our pages as a source, where ";" and "," part.
+		return errors.New("its host has a character that no host has")
 	case u.Port() == "" && strings.HasSuffix(u.Host, ":"):
 		return errors.New("its port is empty")
 	case u.Scheme == "http" && !allowHTTP && !isLoopback(host):
 		return errors.New("it is http; use https (http is for 127.0.0.1, [::1] and localhost)")
 	}
 	return nil
+}
+
+func notInHost(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._:", r)
 }
 
 // isLoopback reports names of this machine itself.
