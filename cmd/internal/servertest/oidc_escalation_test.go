@@ -118,8 +118,10 @@ func TestRow61_ResourceWithoutScope(t *testing.T) {
 		wantOAuthError(t, "a device for the shop", app.Post(t, "/oauth/device_authorization",
 			url.Values{"scope": {"openid"}, "resource": {shop}}), 400, "invalid_target")
 		for _, pairs := range [][]string{
-			{"scope", "openid", "resource", shop}, {"scope", "openid payments", "resource", shop},
-			{"scope", "openid email", "resource", bank}, {"scope", "", "resource", shop},
+			{"scope", "openid", "resource", shop},
+			{"scope", "openid payments", "resource", shop},
+			{"scope", "openid email", "resource", bank},
+			{"scope", "", "resource", shop},
 		} {
 			if answer := b.Open(app.AuthURL(pairs...)).Answer(t); answer.Get("error") != "invalid_target" {
 				t.Errorf("request %v: %v, want invalid_target", pairs, answer)

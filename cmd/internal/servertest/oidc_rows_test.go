@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -127,9 +128,7 @@ func TestRow33_OutsideParametersAreNotUsed(t *testing.T) {
 			return pushed.URI
 		}
 		object := map[string]any{"iss": app.ID, "aud": w.Issuer(), "exp": w.clock.Now().Add(time.Minute).Unix()}
-		for name, value := range inside {
-			object[name] = value
-		}
+		maps.Copy(object, inside)
 		signed := func() string { return h.sign(t, (&jose.SignerOptions{}).WithType("oauth-authz-req+jwt"), object) }
 		for name, take := range map[string]func() string{"request_uri": push, "request": signed} {
 			outside := app.Request("state", "outside", "nonce", "outside", "scope", "openid email", "prompt", "login",

@@ -66,7 +66,9 @@ func TestScopeLockedUntilVerified(t *testing.T) {
 
 		// Silently: a fresh factor is enough for payments, never for transfer; a
 		// stale one for neither.
-		silent := func(scope string) string { return b.Open(app.AuthURL("scope", scope, "prompt", "none")).Answer(t).Get("error") }
+		silent := func(scope string) string {
+			return b.Open(app.AuthURL("scope", scope, "prompt", "none")).Answer(t).Get("error")
+		}
 		if got := silent("openid payments"); got != "" {
 			t.Errorf("payments with a fresh factor: %q", got)
 		}
