@@ -173,7 +173,7 @@ func TestStepUpCallers(t *testing.T) {
 	w := newStepUpWorld(t)
 	w.sessions.session.LoginAt = w.now
 	wantDetail(t, "provisioning", w.Check(t.Context(), scim.Caller{TokenID: "t"}, "u", stepUpUser("", nil)), askNothing)
-	wantDetail(t, "no session", w.Check(t.Context(), scim.Caller{UserID: "u"}, "u", stepUpUser("", nil)), badToken)
+	wantDetail(t, "a token that outlives its session", w.Check(t.Context(), scim.Caller{UserID: "u"}, "u", stepUpUser("", nil)), askLogin)
 	wantDetail(t, "a session of somebody else", w.Check(t.Context(), scim.Caller{UserID: "other", SessionID: "s"}, "u", stepUpUser("", nil)), badToken)
 	wantDetail(t, "an administrator's login", w.Check(t.Context(), ownCaller, "other", stepUpUser("", nil)), askFactor)
 	w.sessions.session.SecondFactorAt = w.now.Add(-301 * time.Second)
