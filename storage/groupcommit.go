@@ -294,13 +294,13 @@ func (w *groupWriter) chooseRun(jobs int) func(context.Context, *job) error {
 
 // runAlone runs the only job of a transaction.
 func (w *groupWriter) runAlone(_ context.Context, j *job) error {
-	w.runJob(j)
+	w.runJob(j) //nolint:contextcheck // a job runs under the context of its caller
 	return nil
 }
 
 // runBare runs a job without a savepoint.
 func (w *groupWriter) runBare(_ context.Context, j *job) error {
-	w.runJob(j)
+	w.runJob(j) //nolint:contextcheck // a job runs under the context of its caller
 	// SQLite rolls back by itself after some failures. What comes next would
 	// then be stored at once, statement by statement.
 	if open, _ := transactionOpen(w.conn); !open {
@@ -317,7 +317,7 @@ func (w *groupWriter) runCareful(ctx context.Context, j *job) error {
 	if _, err := w.sql.ExecContext(ctx, "SAVEPOINT job"); err != nil {
 		return err
 	}
-	w.runJob(j)
+	w.runJob(j) //nolint:contextcheck // a job runs under the context of its caller
 	if j.err != nil {
 		if _, err := w.sql.ExecContext(ctx, "ROLLBACK TO job"); err != nil {
 			return err

@@ -5,7 +5,7 @@ const (
 	TokenRefreshed Name = "token.refreshed"
 	// TokenReuseDetected: a code or refresh token was used again, and everything
 	// that came of it has been revoked.
-	TokenReuseDetected Name = "token.reuse_detected"
+	TokenReuseDetected Name = "token.reuse_detected" //nolint:gosec // the name of an event
 	ConsentGranted     Name = "consent.granted"
 	ConsentRevoked     Name = "consent.revoked"
 	ClientCreated      Name = "client.created"

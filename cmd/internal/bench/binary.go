@@ -76,13 +76,14 @@ func (st *stage) plainProgram(ctx context.Context) (string, error) {
 // plainSource is hello with imports that it makes no use of: those of the
 // given packages that belong neither to Go nor to this program.
 func plainSource(packages []string) []byte {
-	imports := "package main\n\nimport (\n"
+	var imports strings.Builder
+	imports.WriteString("package main\n\nimport (\n")
 	slices.Sort(packages)
 	for _, p := range slices.Compact(packages) {
 		host, _, _ := strings.Cut(p, "/")
 		if strings.Contains(host, ".") && !strings.HasPrefix(p, modulePath) {
-			imports += "\t_ \"" + p + "\"\n"
+			imports.WriteString("\t_ \"" + p + "\"\n")
 		}
 	}
-	return []byte(strings.Replace(string(helloSource), "package main\n\nimport (\n", imports, 1))
+	return []byte(strings.Replace(string(helloSource), "package main\n\nimport (\n", imports.String(), 1))
 }
