@@ -172,14 +172,24 @@ func (d *Directory) claimValidated(ctx context.Context, u authn.User, claim, val
 	return slices.ContainsFunc(enrolled, func(e validation.Enrolled) bool { return e.Kind == kind && e.Value == normal }), nil
 }
 
-// clientTries counts failures of clients beside those of passwords. The account
-// that is counted is client and address together: failures from elsewhere slow
-// nobody down.
+// clientTries counts failures of clients beside those of passwords, by client
+// and network: failures from elsewhere slow nobody down. There is no ceiling,
+// since nothing would ever lift it.
 type clientTries struct{ tries *throttle.Passwords }
+
+// ipv6Network is the length of the prefix within which one host chooses its
+// address at will.
+const ipv6Network = 64
 
 // ClientFailed implements [oidc.ClientTries].
 func (c clientTries) ClientFailed(ctx context.Context, clientID string, ip netip.Addr) (time.Duration, error) {
-	d, err := c.tries.Attempt(ctx, throttle.Try{Account: "client:" + ip.String() + ":" + clientID, IP: ip})
+	network, err := ip.Unmap().WithZone("").Prefix(min(ip.Unmap().BitLen(), ipv6Network))
+	if err != nil {
+		network = netip.Prefix{} // not known
+	}
+	d, err := c.tries.Attempt(ctx, throttle.Try{
+		Account: "client:" + network.String() + ":" + clientID, IP: ip, Known: true,
+	})
 	if err != nil {
 		return 0, err
 	}
