@@ -126,7 +126,7 @@ func (l *logins) register(ctx context.Context) error {
 		args := append([]string{
 			"client", "create", "--id", a.id, "--name", "Bench", "--redirect-uri", benchRedirect, "--id-token-alg", "ES256", "--trusted",
 		}, a.more...)
-		for _, scope := range strings.Fields(benchScopes) {
+		for scope := range strings.FieldsSeq(benchScopes) {
 			args = append(args, "--scope", scope)
 		}
 		var made struct {

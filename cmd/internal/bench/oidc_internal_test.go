@@ -56,8 +56,14 @@ func execute(t *testing.T, o *storagetest.Opener, statement string, args ...any)
 	}
 }
 
+// reply is an answer with its body read.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // send sends a request without following redirects.
-func send(t *testing.T, method, address, body string, header ...string) (*http.Response, string) {
+func send(t *testing.T, method, address, body string, header ...string) (reply, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
@@ -76,7 +82,7 @@ func send(t *testing.T, method, address, body string, header ...string) (*http.R
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, string(text)
+	return reply{res.StatusCode, res.Header}, string(text)
 }
 
 // The baselines do what they are the limit of: a code is there once, and a
@@ -92,25 +98,25 @@ func TestBareProvider(t *testing.T) {
 			}
 			return n
 		}
-		if res, _ := send(t, "POST", s.URL+grantPath, ""); res.StatusCode != 303 || !strings.Contains(res.Header.Get("Location"), "?code=") {
+		if res, _ := send(t, "POST", s.URL+grantPath, ""); res.StatusCode != http.StatusSeeOther || !strings.Contains(res.Header.Get("Location"), "?code=") {
 			t.Errorf("grant: %d, Location %q", res.StatusCode, res.Header.Get("Location"))
 		}
 		if n := count("SELECT count(*) FROM oauth_grants WHERE code_used_at = 0"); n != 1 {
 			t.Errorf("%d grants after one insert", n)
 		}
-		if res, body := send(t, "POST", s.URL+stockPath+"3/6", ""); res.StatusCode != 204 {
+		if res, body := send(t, "POST", s.URL+stockPath+"3/6", ""); res.StatusCode != http.StatusNoContent {
 			t.Fatalf("stock: %d %s", res.StatusCode, body)
 		}
 		res, body := send(t, "POST", s.URL+redeemPath, "code="+stockOfCodes+"4")
 		var got tokens
-		if err := json.Unmarshal([]byte(body), &got); err != nil || res.StatusCode != 200 || len(strings.Split(got.Access, ".")) != 3 || got.ID == "" {
+		if err := json.Unmarshal([]byte(body), &got); err != nil || res.StatusCode != http.StatusOK || len(strings.Split(got.Access, ".")) != 3 || got.ID == "" {
 			t.Errorf("redeem: %d %s", res.StatusCode, body)
 		}
 		if n := count("SELECT count(*) FROM oauth_grants WHERE code_used_at <> 0"); n != 1 {
 			t.Errorf("%d codes used after one exchange", n)
 		}
 		for _, code := range []string{stockOfCodes + "4", "never"} {
-			if res, _ := send(t, "POST", s.URL+redeemPath, "code="+code); res.StatusCode != 400 {
+			if res, _ := send(t, "POST", s.URL+redeemPath, "code="+code); res.StatusCode != http.StatusBadRequest {
 				t.Errorf("redeem %s: %d, want 400", code, res.StatusCode)
 			}
 		}
@@ -153,7 +159,7 @@ func TestBareLookUps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if res, body := send(t, "PUT", s.URL+keyPath, jwk); res.StatusCode != 204 {
+		if res, body := send(t, "PUT", s.URL+keyPath, jwk); res.StatusCode != http.StatusNoContent {
 			t.Fatalf("key: %d %s", res.StatusCode, body)
 		}
 		active := func(want int) {
@@ -165,7 +171,7 @@ func TestBareLookUps(t *testing.T) {
 			}
 		}
 		active(200)
-		if res, body := send(t, "GET", s.URL+personPath, "", "Authorization", "Bearer opaque"); res.StatusCode != 200 || !strings.Contains(body, `"email":"ada@example.com"`) {
+		if res, body := send(t, "GET", s.URL+personPath, "", "Authorization", "Bearer opaque"); res.StatusCode != http.StatusOK || !strings.Contains(body, `"email":"ada@example.com"`) {
 			t.Errorf("person: %d %s", res.StatusCode, body)
 		}
 		other, _ := keyHandler(t)
@@ -174,7 +180,7 @@ func TestBareLookUps(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, token := range []string{forged, signed[:len(signed)-2], "x", "a.b.c"} {
-			if res, _ := send(t, "POST", s.URL+verifyPath, "token="+token); res.StatusCode != 400 {
+			if res, _ := send(t, "POST", s.URL+verifyPath, "token="+token); res.StatusCode != http.StatusBadRequest {
 				t.Errorf("verify %.20s: %d, want 400", token, res.StatusCode)
 			}
 		}
@@ -195,17 +201,17 @@ func oauthHash(token string) []byte {
 func TestBareStaticAndArgon(t *testing.T) {
 	t.Parallel()
 	s := bareHandlers(t, storagetest.SQLite(t))
-	if res, body := send(t, "GET", s.URL+staticPath+"1234", ""); res.StatusCode != 200 || len(body) != 1234 {
+	if res, body := send(t, "GET", s.URL+staticPath+"1234", ""); res.StatusCode != http.StatusOK || len(body) != 1234 {
 		t.Errorf("static: %d, %d bytes", res.StatusCode, len(body))
 	}
 	for _, size := range []string{"-1", "x", "99999999"} {
-		if res, _ := send(t, "GET", s.URL+staticPath+size, ""); res.StatusCode != 400 {
+		if res, _ := send(t, "GET", s.URL+staticPath+size, ""); res.StatusCode != http.StatusBadRequest {
 			t.Errorf("static %s: %d, want 400", size, res.StatusCode)
 		}
 	}
 	one, _ := send(t, "POST", s.URL+argonPath, "a password")
 	two, _ := send(t, "POST", s.URL+argonPath, "another one")
-	if a, b := one.Header.Get("Location"), two.Header.Get("Location"); one.StatusCode != 303 || a == b || len(a) != len("/")+43 {
+	if a, b := one.Header.Get("Location"), two.Header.Get("Location"); one.StatusCode != http.StatusSeeOther || a == b || len(a) != len("/")+43 {
 		t.Errorf("argon2id: %d, %q and %q", one.StatusCode, a, b)
 	}
 }

@@ -270,8 +270,12 @@ func (l *logins) publish(ctx context.Context) error {
 func signerOf(set []byte, token string) (json.RawMessage, error) {
 	head, _, _ := strings.Cut(token, ".")
 	text, err := base64.RawURLEncoding.DecodeString(head)
-	var header, named struct{ Kid string }
-	var keys struct{ Keys []json.RawMessage }
+	var header, named struct {
+		Kid string `json:"kid"`
+	}
+	var keys struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
 	if err = errors.Join(err, json.Unmarshal(text, &header), json.Unmarshal(set, &keys)); err != nil {
 		return nil, fmt.Errorf("read the keys: %w", err)
 	}
