@@ -70,7 +70,7 @@ func TestPeer_42(t *testing.T) {
 		stale := password(waiting, waiting.Open(app.AuthURL("acr_values", "MFA")), who)
 		b.Submit(p, "code", "code", who.Code(t)).Code(t)
 		w.clock.advance(time.Minute)
-		who = w.withTOTP(t, who)
+		w.withTOTP(t, who)
 		if got := waiting.Submit(stale, "code", "code", old(t)); got.Away != nil && got.Away.Query().Has("code") {
 			t.Error("a code of the old app was taken")
 		}
