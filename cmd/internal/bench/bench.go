@@ -162,12 +162,11 @@ func (st *stage) sample(ctx context.Context, t *target, pace float64) error {
 		if err != nil {
 			return err
 		}
-		if s.requests < fewRequests {
-			if length *= 4; length <= 64*st.Slice {
-				st.Say("%s: %d requests answered in %s: giving it longer", t.name, s.requests, s.wall.Round(time.Millisecond))
-				if s, err = st.run(ctx, t, length, pace); err != nil {
-					return err
-				}
+		for s.requests < fewRequests && 4*length <= 64*st.Slice {
+			length *= 4
+			st.Say("%s: %d requests answered in %s: giving it longer", t.name, s.requests, s.wall.Round(time.Millisecond))
+			if s, err = st.run(ctx, t, length, pace); err != nil {
+				return err
 			}
 		}
 		if s.requests == 0 {
