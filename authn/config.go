@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/authn/session"
+	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/validation"
 	"github.com/sallyport-id/sallyport/validation/challenge"
 	"github.com/sallyport-id/sallyport/validation/delivery"
@@ -30,8 +31,11 @@ var ErrBusy = errors.New("too many passwords are being computed")
 // are slow on purpose and must not run in a transaction; errors.Is ErrBusy asks
 // to try again.
 type Hasher interface {
-	// Hash returns the encoded hash of a password that the rules accept.
-	Hash(ctx context.Context, text string) (string, error)
+	// Hash returns the encoded hash of a password that the rules accept. user is
+	// the user's document, for the names that are no passwords.
+	Hash(ctx context.Context, text string, user schema.Object) (string, error)
+	// Rehash returns the encoded hash of a password in use, whatever the rules.
+	Rehash(ctx context.Context, text string) (string, error)
 	// Verify reports whether text, in form NFC, is the password of the encoded
 	// hash; "" does the same work and is never right.
 	Verify(ctx context.Context, hash, text string) (bool, error)
@@ -39,8 +43,9 @@ type Hasher interface {
 	// ones are.
 	NeedsRehash(hash string) bool
 	Rules() validation.PasswordRules
-	// Acceptable reports whether Hash would take the text, without the work.
-	Acceptable(text string) bool
+	// Judge tells which rules Hash would refuse the text by, without the work. An
+	// error means that this could not be found out.
+	Judge(text string, user schema.Object) (validation.PasswordFaults, error)
 }
 
 // PasswordStore keeps passwords. Every method joins the transaction of ctx.

@@ -47,7 +47,11 @@ func (h *quickHasher) sum(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (h *quickHasher) Hash(_ context.Context, text string) (string, error) {
+func (h *quickHasher) Hash(ctx context.Context, text string, _ schema.Object) (string, error) {
+	return h.Rehash(ctx, text)
+}
+
+func (h *quickHasher) Rehash(_ context.Context, text string) (string, error) {
 	return "new:" + h.sum(text), nil
 }
 
@@ -64,7 +68,10 @@ func (h *quickHasher) NeedsRehash(hash string) bool { return strings.HasPrefix(h
 func (h *quickHasher) Rules() validation.PasswordRules {
 	return validation.PasswordRules{MinLength: 8, MaxLength: 64}
 }
-func (h *quickHasher) Acceptable(text string) bool { return len(text) >= 8 && len(text) <= 64 }
+
+func (h *quickHasher) Judge(text string, user schema.Object) (validation.PasswordFaults, error) {
+	return validation.PasswordFaults{Length: len(text) < 8 || len(text) > 64, Listed: user["userName"] != nil && text == "in the list"}, nil
+}
 
 // want is what a transaction of the tests asks for.
 type want struct {
@@ -202,7 +209,7 @@ func (w *world) user(object schema.Object, password string) string {
 	w.Helper()
 	r := storagetest.Add(w, w.db, w.rt, w.o.Record(w, w.rt, object))
 	w.users[r.ID] = r
-	hash, err := w.hasher.Hash(w.Context(), password)
+	hash, err := w.hasher.Rehash(w.Context(), password)
 	w.check(err)
 	w.check(w.db.SetPassword(w.Context(), r.ID, hash, w.o.Clock.Now()))
 	return r.ID

@@ -139,7 +139,7 @@ func (e *Engine) rehash(ctx context.Context, hash, text string) string {
 	if !e.cfg.Hasher.NeedsRehash(hash) {
 		return ""
 	}
-	newer, err := e.cfg.Hasher.Hash(ctx, text)
+	newer, err := e.cfg.Hasher.Rehash(ctx, text)
 	if err != nil {
 		return ""
 	}

@@ -233,6 +233,7 @@ func TestMustChangePassword(t *testing.T) {
 		refused(w, set(""), authn.Missing)
 		refused(w, set("short"), authn.PasswordRules)
 		refused(w, set(annPassword), authn.PasswordRules)
+		refused(w, set("in the list"), authn.PasswordRules)
 		was := b.v.Sessions[0]
 		w.check(set("another fine password"))
 		if b.v.Sessions[0] == was {

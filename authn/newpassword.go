@@ -7,6 +7,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/authn/session"
+	"github.com/sallyport-id/sallyport/validation"
 )
 
 // NewPassword takes a password in place of one that must be changed. With it end
@@ -25,7 +26,7 @@ func (e *Engine) NewPassword(ctx context.Context, v Visitor, t Txn, password str
 		return Grants{}, &Refusal{Reason: Missing}
 	}
 	was := p.factors.password.Hash
-	hash, err := e.hashNew(ctx, was, password)
+	hash, err := e.hashNew(ctx, p.held.user, was, password)
 	if err != nil {
 		return Grants{}, err
 	}
@@ -62,8 +63,12 @@ func (e *Engine) NewPassword(ctx context.Context, v Visitor, t Txn, password str
 }
 
 // hashNew judges a new password and hashes it, outside any transaction.
-func (e *Engine) hashNew(ctx context.Context, was, text string) (string, error) {
-	if !e.cfg.Hasher.Acceptable(text) {
+func (e *Engine) hashNew(ctx context.Context, u User, was, text string) (string, error) {
+	faults, err := e.cfg.Hasher.Judge(text, u.Object)
+	if err != nil {
+		return "", fmt.Errorf("judge password: %w", err)
+	}
+	if faults != (validation.PasswordFaults{}) {
 		return "", &Refusal{Reason: PasswordRules}
 	}
 	same, err := e.cfg.Hasher.Verify(ctx, was, text)
@@ -72,7 +77,7 @@ func (e *Engine) hashNew(ctx context.Context, was, text string) (string, error) 
 	}
 	hash := ""
 	if err == nil {
-		hash, err = e.cfg.Hasher.Hash(ctx, text)
+		hash, err = e.cfg.Hasher.Hash(ctx, text, u.Object)
 	}
 	if errors.Is(err, ErrBusy) {
 		return "", &Refusal{Reason: Busy, RetryAfter: busyWait}

@@ -33,13 +33,18 @@ type newcomer struct {
 	rt     *schema.ResourceType
 	rec    *Record
 	draft  *draft
+	hash   *string // of the password; nil: none
 	events []audit.Event
 }
 
 // prepare does all of Create that needs no database, the slow hash of a
 // password above all, so that it happens before the transaction.
 func (s *Service) prepare(ctx context.Context, caller Caller, rt *schema.ResourceType, body schema.Object, req Request) (*newcomer, error) {
-	d, err := s.draft(ctx, caller, rt, body)
+	d, err := s.draft(caller, rt, body)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := s.hash(ctx, caller, d.password, func() (schema.Object, error) { return d.object, nil })
 	if err != nil {
 		return nil, err
 	}
@@ -56,11 +61,11 @@ func (s *Service) prepare(ctx context.Context, caller Caller, rt *schema.Resourc
 		ID: id, Type: rt.Name, Domain: caller.Domain, Version: 1,
 		Created: now, LastModified: now, Doc: doc, Object: d.object,
 	}
-	events, err := s.createdEvents(caller, rt, rec, d)
+	events, err := s.createdEvents(caller, rt, rec, d, hash != nil)
 	if err != nil {
 		return nil, err
 	}
-	return &newcomer{rt: rt, rec: rec, draft: d, events: events}, nil
+	return &newcomer{rt: rt, rec: rec, draft: d, hash: hash, events: events}, nil
 }
 
 // insert writes a new resource with all that belongs to it, in the
@@ -78,8 +83,8 @@ func (s *Service) insert(ctx context.Context, caller Caller, n *newcomer, req Re
 			return nil, err
 		}
 	}
-	if d.hash != nil {
-		if err := s.cfg.Passwords.SetPassword(ctx, rec.ID, *d.hash, rec.Created); err != nil {
+	if n.hash != nil {
+		if err := s.cfg.Passwords.SetPassword(ctx, rec.ID, *n.hash, rec.Created); err != nil {
 			return nil, err
 		}
 	}
@@ -96,7 +101,7 @@ func (s *Service) insert(ctx context.Context, caller Caller, n *newcomer, req Re
 	return res, nil
 }
 
-func (s *Service) createdEvents(caller Caller, rt *schema.ResourceType, rec *Record, d *draft) ([]audit.Event, error) {
+func (s *Service) createdEvents(caller Caller, rt *schema.ResourceType, rec *Record, d *draft, password bool) ([]audit.Event, error) {
 	created, err := detailed(event(caller, s.types[rt].events.created, rt, rec.ID), createdDetail{rec.Doc})
 	if err != nil {
 		return nil, err
@@ -110,7 +115,7 @@ func (s *Service) createdEvents(caller Caller, rt *schema.ResourceType, rec *Rec
 		}
 		events = append(events, added)
 	}
-	if d.hash != nil {
+	if password {
 		events = append(events, event(caller, audit.PasswordChanged, rt, rec.ID))
 	}
 	return events, nil

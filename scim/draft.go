@@ -15,15 +15,14 @@ type draft struct {
 	object  schema.Object
 	members []Member
 	// named reports whether the body names the relation attribute at all.
-	named   bool
-	hash    *string // of the password; nil: none given
-	cleared []schema.Ref
-	dropped int
+	named    bool
+	password *string // nil: none given
+	cleared  []schema.Ref
+	dropped  int
 }
 
-// draft reads a body (RFC 7644 sections 3.3 and 3.5.1). A password is hashed
-// here, outside the transaction, because hashing is slow on purpose.
-func (s *Service) draft(ctx context.Context, caller Caller, rt *schema.ResourceType, body schema.Object) (*draft, error) {
+// draft reads a body (RFC 7644 sections 3.3 and 3.5.1).
+func (s *Service) draft(caller Caller, rt *schema.ResourceType, body schema.Object) (*draft, error) {
 	p := s.profileOf(caller)
 	object, report, err := s.accept(rt, body, p)
 	if err != nil {
@@ -37,9 +36,7 @@ func (s *Service) draft(ctx context.Context, caller Caller, rt *schema.ResourceT
 		}
 	}
 	if info.user {
-		if err := s.takePassword(ctx, caller, d); err != nil {
-			return nil, err
-		}
+		d.takePassword()
 	}
 	return d, nil
 }
@@ -85,28 +82,33 @@ func memberOf(element any, ref *schema.Ref) (Member, error) {
 	return Member{Value: value, Type: typ}, nil
 }
 
-// takePassword moves the password out of the object and hashes it.
-func (s *Service) takePassword(ctx context.Context, caller Caller, d *draft) error {
-	password, ok := d.object["password"].(string)
-	delete(d.object, "password")
-	if !ok {
-		return nil
+// takePassword moves the password out of the object.
+func (d *draft) takePassword() {
+	if password, ok := d.object["password"].(string); ok {
+		d.password = &password
 	}
-	hash, err := s.hash(ctx, caller, password)
-	d.hash = hash
-	return err
+	delete(d.object, "password")
 }
 
-// hash returns the hash of a password, or nil for a caller whose passwords
-// are placeholders that must not become credentials.
-func (s *Service) hash(ctx context.Context, caller Caller, password string) (*string, error) {
+// hash returns the hash of a password, or nil for none and for a caller whose
+// passwords are placeholders that must not become credentials. It is called
+// before the transaction, because hashing is slow on purpose. document gives
+// that of the user as it will be.
+func (s *Service) hash(ctx context.Context, caller Caller, password *string, document func() (schema.Object, error)) (*string, error) {
+	if password == nil {
+		return nil, nil
+	}
 	if caller.restricted() {
 		return nil, refuseSelf("password")
 	}
 	if caller.IgnorePasswords {
 		return nil, nil
 	}
-	hash, err := s.cfg.Passwords.Hash(ctx, password)
+	user, err := document()
+	if err != nil {
+		return nil, err
+	}
+	hash, err := s.cfg.Passwords.Hash(ctx, *password, user)
 	if err != nil {
 		return nil, err
 	}

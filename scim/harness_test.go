@@ -93,7 +93,7 @@ type fakeHasher struct {
 	stored map[string]string // by user id
 }
 
-func (h *fakeHasher) Hash(_ context.Context, password string) (string, error) {
+func (h *fakeHasher) Hash(_ context.Context, password string, _ schema.Object) (string, error) {
 	if len(password) < 8 {
 		return "", scim.NewError(http.StatusBadRequest, scim.TypeInvalidValue, "password must have at least 8 characters.")
 	}

@@ -24,7 +24,7 @@ func (s *Service) Patch(ctx context.Context, caller Caller, rt *schema.ResourceT
 	if err != nil {
 		return nil, err
 	}
-	hash, err := s.plannedHash(ctx, caller, plan)
+	hash, err := s.plannedHash(ctx, caller, rt, id, plan)
 	if err != nil {
 		return nil, err
 	}
@@ -43,14 +43,27 @@ func (s *Service) Patch(ctx context.Context, caller Caller, rt *schema.ResourceT
 
 // plannedHash hashes the password of a plan before the transaction; "" takes
 // the password away and nil leaves it.
-func (s *Service) plannedHash(ctx context.Context, caller Caller, plan *patch.Plan) (*string, error) {
-	switch {
-	case plan.Password != nil:
-		return s.hash(ctx, caller, *plan.Password)
-	case plan.ClearPassword && !caller.IgnorePasswords:
+func (s *Service) plannedHash(ctx context.Context, caller Caller, rt *schema.ResourceType, id string, plan *patch.Plan) (*string, error) {
+	if plan.ClearPassword && !caller.IgnorePasswords {
 		return new(string), nil
 	}
-	return nil, nil
+	return s.hash(ctx, caller, plan.Password, func() (schema.Object, error) {
+		after, err := s.present(ctx, caller, rt, id)
+		if err != nil {
+			return nil, err
+		}
+		_, err = plan.Apply(after, rt, s.profileOf(caller).Policy)
+		return after, err
+	})
+}
+
+// present is the document of a resource as it is now.
+func (s *Service) present(ctx context.Context, caller Caller, rt *schema.ResourceType, id string) (schema.Object, error) {
+	rec, err := s.cfg.Resources.Get(ctx, rt, id, caller.Domain)
+	if err != nil {
+		return nil, err
+	}
+	return rt.Parse(rec.Doc)
 }
 
 func (s *Service) modify(ctx context.Context, caller Caller, rt *schema.ResourceType, id string, plan *patch.Plan, hash *string, req Request) (*Resource, error) {

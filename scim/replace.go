@@ -16,14 +16,24 @@ func (s *Service) Replace(ctx context.Context, caller Caller, rt *schema.Resourc
 	if !plausibleID(id) {
 		return nil, ErrNotFound
 	}
-	d, err := s.draft(ctx, caller, rt, body)
+	d, err := s.draft(caller, rt, body)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := s.hash(ctx, caller, d.password, func() (schema.Object, error) {
+		before, err := s.present(ctx, caller, rt, id)
+		if err != nil {
+			return nil, err
+		}
+		return s.merged(rt, before, d, s.profileOf(caller)), nil
+	})
 	if err != nil {
 		return nil, err
 	}
 	var res *Resource
 	err = s.transact(ctx, func(ctx context.Context) error {
 		var err error
-		res, err = s.replace(ctx, caller, rt, id, d, req)
+		res, err = s.replace(ctx, caller, rt, id, d, hash, req)
 		return err
 	})
 	if err != nil {
@@ -33,7 +43,7 @@ func (s *Service) Replace(ctx context.Context, caller Caller, rt *schema.Resourc
 	return res, nil
 }
 
-func (s *Service) replace(ctx context.Context, caller Caller, rt *schema.ResourceType, id string, d *draft, req Request) (*Resource, error) {
+func (s *Service) replace(ctx context.Context, caller Caller, rt *schema.ResourceType, id string, d *draft, hash *string, req Request) (*Resource, error) {
 	c, err := s.begin(ctx, caller, rt, id, req)
 	if err != nil {
 		return nil, err
@@ -46,7 +56,7 @@ func (s *Service) replace(ctx context.Context, caller Caller, rt *schema.Resourc
 	if err := rt.CheckImmutable(c.before, c.after); err != nil {
 		return nil, err
 	}
-	c.hash = d.hash
+	c.hash = hash
 	if relation := s.types[rt].relation; relation != nil && (d.named || !p.KeepOmitted || d.clears(*relation)) {
 		if err := s.setMembers(ctx, c, d.members); err != nil {
 			return nil, err

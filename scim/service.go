@@ -19,8 +19,9 @@ import (
 type PasswordSetter interface {
 	// Hash returns the encoded hash (PHC string) of a password. It is slow on
 	// purpose and is called outside transactions. An *Error with status 400
-	// refuses the password; its detail never quotes it.
-	Hash(ctx context.Context, password string) (string, error)
+	// refuses the password; its detail never quotes it. user is the document of
+	// the user as it will be, for the names that are no passwords.
+	Hash(ctx context.Context, password string, user schema.Object) (string, error)
 	PasswordStore
 }
 

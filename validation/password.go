@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sallyport-id/sallyport/authn/audit"
+	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/validation/throttle"
 )
@@ -21,23 +22,31 @@ const (
 	memberNew            = "newPassword"
 )
 
-// PasswordHasher makes and compares hashes of passwords. Both methods are slow
-// on purpose and must not run in a transaction; a *scim.Error with status 503
+// PasswordHasher makes and compares hashes of passwords. Hash and Verify are
+// slow on purpose and must not run in a transaction; a *scim.Error with status 503
 // asks to try again.
 type PasswordHasher interface {
-	// Hash returns the encoded hash of a password that the rules accept.
-	Hash(ctx context.Context, text string) (string, error)
+	// Hash returns the encoded hash of a password that the rules accept. user is
+	// the user's document, for the names that are no passwords.
+	Hash(ctx context.Context, text string, user schema.Object) (string, error)
 	// Verify reports whether text is the password of the encoded hash; "" does
 	// the same work and is never right.
 	Verify(ctx context.Context, hash, text string) (bool, error)
 	// Rules are those that Hash enforces.
 	Rules() PasswordRules
-	// Acceptable reports whether Hash would take the text, without the work.
-	Acceptable(text string) bool
+	// Judge tells which rules Hash would refuse the text by, without the work. An
+	// error means that this could not be found out.
+	Judge(text string, user schema.Object) (PasswordFaults, error)
 }
 
 // PasswordRules are what a password must be like: its length in characters.
 type PasswordRules struct{ MinLength, MaxLength int }
+
+// PasswordFaults are the rules that a password breaks.
+type PasswordFaults struct {
+	Length bool // too short, too long, or no text
+	Listed bool // one of those that others try first
+}
 
 // PasswordState is what is kept about the password of a user.
 type PasswordState struct {
@@ -120,7 +129,7 @@ func (s *Service) putPassword(ctx context.Context, t Target, req passwordRequest
 	} else if err := s.checkQuality(t, req); err != nil {
 		return reply, err
 	}
-	hash, err := s.cfg.Hasher.Hash(ctx, req.next)
+	hash, err := s.cfg.Hasher.Hash(ctx, req.next, t.User.Object)
 	if err != nil {
 		return reply, err
 	}

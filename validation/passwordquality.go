@@ -14,6 +14,13 @@ const (
 	qualityResourceType = "Password Quality Requirements"
 )
 
+// The types of requirements.
+const (
+	requirementLength = "length"
+	requirementListed = "dictionary"
+	requirementOther  = "notCurrentPassword"
+)
+
 // passwordRequirement is one rule. Satisfied is absent where no password is
 // judged. The lengths are strings, as the original's are.
 type passwordRequirement struct {
@@ -51,11 +58,15 @@ func (s *Service) showQuality(ctx context.Context, t Target, _ none) (qualityRec
 func (s *Service) requirements(own bool) []passwordRequirement {
 	rules := s.cfg.Hasher.Rules()
 	all := []passwordRequirement{{
-		Type: "length", Description: fmt.Sprintf("At least %d characters.", rules.MinLength),
+		Type: requirementLength, Description: fmt.Sprintf("At least %d characters.", rules.MinLength),
 		MinLength: strconv.Itoa(rules.MinLength), MaxLength: strconv.Itoa(rules.MaxLength),
 	}}
+	all = append(all, passwordRequirement{
+		Type:        requirementListed,
+		Description: "Not a common password, nor a name or an address of the user, nor the name of this service.",
+	})
 	if own {
-		all = append(all, passwordRequirement{Type: "notCurrentPassword", Description: "Not the current password."})
+		all = append(all, passwordRequirement{Type: requirementOther, Description: "Not the current password."})
 	}
 	return all
 }
@@ -63,13 +74,16 @@ func (s *Service) requirements(own bool) []passwordRequirement {
 // checkQuality judges a chosen password. A user who has just proved the present
 // one may be told that the new one is the same; nobody else may.
 func (s *Service) checkQuality(t Target, req passwordRequest) error {
+	faults, err := s.cfg.Hasher.Judge(req.next, t.User.Object)
+	if err != nil {
+		return fmt.Errorf("judge password: %w", err)
+	}
 	all := s.requirements(t.Own)
 	bad := false
 	for i := range all {
-		ok := s.cfg.Hasher.Acceptable(req.next)
-		if all[i].Type == "notCurrentPassword" {
-			ok = req.next != req.current
-		}
+		ok := map[string]bool{
+			requirementLength: !faults.Length, requirementListed: !faults.Listed, requirementOther: req.next != req.current,
+		}[all[i].Type]
 		all[i].Satisfied = &ok
 		bad = bad || !ok
 	}

@@ -7,7 +7,8 @@
 // measured and hashed, so that the same password typed on two keyboards is the
 // same, and each code point then counts as one character (NIST SP 800-63B-4
 // section 3.1.1.2). Nothing else is changed: blanks and case count. A password
-// that is too long is refused and never cut.
+// that is too long is refused and never cut. A new one must not be among those
+// that attackers try first: see [Blocklist]. There is no other rule of content.
 //
 //	text --NFC--> characters --[HMAC-SHA-256, pepper]--> argon2id --> PHC string
 package password

@@ -37,6 +37,10 @@ type Config struct {
 	Slots     int           // computations at once: GOMAXPROCS
 	Wait      time.Duration // for a slot: 2 s
 	Rand      io.Reader     // crypto/rand.Reader
+	// Service are the names of the product and of the service, which are no
+	// passwords; Breached is a list of further ones, or nil.
+	Service  []string
+	Breached *HashFile
 }
 
 func (c Config) withDefaults() Config {
@@ -90,10 +94,11 @@ func (c Config) check() error {
 // once, so the memory it takes is Slots times Params.Memory. Safe for
 // concurrent use.
 type Hasher struct {
-	cfg   Config
-	slots chan struct{}
-	left  garbage
-	dummy encoded
+	cfg     Config
+	blocked *Blocklist
+	slots   chan struct{}
+	left    garbage
+	dummy   encoded
 }
 
 // New returns a Hasher; the error names every value outside its bounds.
@@ -103,7 +108,7 @@ func New(cfg Config) (*Hasher, error) {
 		return nil, err
 	}
 	cfg.Peppers = slices.Clone(cfg.Peppers)
-	h := &Hasher{cfg: cfg, slots: make(chan struct{}, cfg.Slots)}
+	h := &Hasher{cfg: cfg, blocked: NewBlocklist(slices.Clone(cfg.Service), cfg.Breached), slots: make(chan struct{}, cfg.Slots)}
 	h.dummy = encoded{params: cfg.Params, kid: h.kid(), salt: make([]byte, saltSize), tag: make([]byte, tagSize)}
 	return h, nil
 }
@@ -123,10 +128,21 @@ type BusyError struct{ RetryAfter time.Duration }
 // Error implements error.
 func (*BusyError) Error() string { return "too many password computations at once" }
 
-// Hash returns the PHC string to store. *LengthError or *TextError refuse the
-// password, *BusyError asks to try again, and the error of ctx ends the wait.
-func (h *Hasher) Hash(ctx context.Context, p Password) (string, error) {
-	text, err := p.prepare(h.cfg.MinLength, h.cfg.MaxLength)
+// Hash returns the PHC string to store of a new password. words are those about
+// its user, see [Blocklist.Check]. *LengthError, *TextError and *BlockedError
+// refuse the password, *BusyError asks to try again, and the error of ctx ends
+// the wait.
+func (h *Hasher) Hash(ctx context.Context, p Password, words []string) (string, error) {
+	if err := h.Check(p, words); err != nil {
+		return "", err
+	}
+	return h.Rehash(ctx, p)
+}
+
+// Rehash is Hash for a password that is in use already: the rules for new ones
+// do not count.
+func (h *Hasher) Rehash(ctx context.Context, p Password) (string, error) {
+	text, err := p.prepare(1, maxLengthEver)
 	if err != nil {
 		return "", err
 	}

@@ -84,7 +84,7 @@ func TestBusyAfterWait(t *testing.T) {
 		}
 		h.slots <- struct{}{} // somebody else computes
 		begin := time.Now()
-		_, err = h.Hash(t.Context(), Of("12345678"))
+		_, err = h.Hash(t.Context(), Of("83q61w75"), nil)
 		var busy *BusyError
 		if !errors.As(err, &busy) || busy.RetryAfter != 2*time.Second {
 			t.Errorf("Hash with all slots taken = %v, want *BusyError", err)
@@ -92,7 +92,7 @@ func TestBusyAfterWait(t *testing.T) {
 		if waited := time.Since(begin); waited != 2*time.Second {
 			t.Errorf("waited %v, want 2s", waited)
 		}
-		if err := h.VerifyUnknown(t.Context(), Of("12345678")); !errors.As(err, &busy) {
+		if err := h.VerifyUnknown(t.Context(), Of("83q61w75")); !errors.As(err, &busy) {
 			t.Errorf("VerifyUnknown with all slots taken = %v, want *BusyError: it takes a slot too", err)
 		}
 	})
@@ -115,7 +115,7 @@ func TestWaitEndsWithSlotOrContext(t *testing.T) {
 		}
 
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { _, err := h.Hash(ctx, Of("12345678")); got <- err }()
+		go func() { _, err := h.Hash(ctx, Of("83q61w75"), nil); got <- err }()
 		synctest.Wait()
 		cancel()
 		if err := <-got; !errors.Is(err, context.Canceled) {
@@ -130,7 +130,7 @@ func BenchmarkHash(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, err := h.Hash(b.Context(), Of("correct horse")); err != nil {
+		if _, err := h.Hash(b.Context(), Of("correct horse"), nil); err != nil {
 			b.Fatal(err)
 		}
 	}

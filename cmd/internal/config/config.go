@@ -47,6 +47,10 @@ type Config struct {
 	// user; otherwise one is generated.
 	AdminSetsPasswords bool `koanf:"admin_sets_passwords"`
 
+	// Password says which passwords nobody may choose, beside those that nobody
+	// ever may.
+	Password Password `koanf:"password"`
+
 	Policy  Policy  `koanf:"policy"`
 	Session Session `koanf:"session"`
 	Tokens  Tokens  `koanf:"tokens"`
@@ -86,6 +90,13 @@ type Config struct {
 	Registration Registration `koanf:"registration"`
 	Backchannel  Backchannel  `koanf:"backchannel"`
 	Branding     Branding     `koanf:"branding"`
+}
+
+// Password adds to the rules of new passwords.
+type Password struct {
+	// BlocklistFile is a file of the SHA-1 hashes of breached passwords, in
+	// ascending order, as lines of "HASH" or "HASH:COUNT". Empty: none.
+	BlocklistFile string `koanf:"blocklist_file"`
 }
 
 // TLS names the certificate files. They are read again when they change.

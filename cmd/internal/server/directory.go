@@ -86,6 +86,7 @@ type Directory struct {
 	follower *validation.Follower
 	stepUp   *validation.StepUp
 	hasher   hasher
+	breached *password.HashFile // nil: none
 	// engine logs people in.
 	engine *authn.Engine
 	// signing are the keys that sign tokens.
@@ -133,15 +134,9 @@ func (d *Directory) assemble(ctx context.Context) error {
 	if d.Delivery, err = d.newDelivery(); err != nil {
 		return err
 	}
-	rules, err := passwordConfig(d.cfg)
-	if err != nil {
+	if err = d.newHasher(); err != nil {
 		return err
 	}
-	argon, err := password.New(rules)
-	if err != nil {
-		return fmt.Errorf("prepare password hashing: %w", err)
-	}
-	d.hasher = hasher{argon}
 	if err = d.newFollower(); err != nil {
 		return err
 	}
@@ -288,6 +283,7 @@ func (d *Directory) Close() error {
 		if d.db != nil {
 			d.closed = errors.Join(d.closed, d.db.Close())
 		}
+		d.closed = errors.Join(d.closed, d.breached.Close())
 	})
 	return d.closed
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/password"
+	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/storage/seal"
 	"github.com/sallyport-id/sallyport/validation"
@@ -25,8 +26,14 @@ type loginHasher struct{ hasher }
 var _ authn.Hasher = loginHasher{}
 
 // Hash implements authn.Hasher.
-func (h loginHasher) Hash(ctx context.Context, text string) (string, error) {
-	hash, err := h.hasher.Hasher.Hash(ctx, password.Of(text))
+func (h loginHasher) Hash(ctx context.Context, text string, user schema.Object) (string, error) {
+	hash, err := h.hasher.Hasher.Hash(ctx, password.Of(text), wordsOf(user))
+	return hash, busyLogin(err)
+}
+
+// Rehash implements authn.Hasher.
+func (h loginHasher) Rehash(ctx context.Context, text string) (string, error) {
+	hash, err := h.hasher.Hasher.Rehash(ctx, password.Of(text))
 	return hash, busyLogin(err)
 }
 

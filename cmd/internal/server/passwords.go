@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/sallyport-id/sallyport/authn/password"
+	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/validation"
 )
@@ -25,9 +26,9 @@ var (
 )
 
 // Hash implements scim.PasswordSetter and validation.PasswordHasher.
-func (h hasher) Hash(ctx context.Context, text string) (string, error) {
-	hash, err := h.Hasher.Hash(ctx, password.Of(text))
-	if errors.As(err, new(*password.LengthError)) || errors.As(err, new(*password.TextError)) {
+func (h hasher) Hash(ctx context.Context, text string, user schema.Object) (string, error) {
+	hash, err := h.Hasher.Hash(ctx, password.Of(text), wordsOf(user))
+	if faultsOf(err) != (validation.PasswordFaults{}) {
 		return "", scim.NewError(400, scim.TypeInvalidValue, "password: "+err.Error()+".")
 	}
 	return hash, busy(err)
@@ -48,8 +49,53 @@ func (h hasher) Rules() validation.PasswordRules {
 	return validation.PasswordRules{MinLength: least, MaxLength: most}
 }
 
-// Acceptable implements validation.PasswordHasher.
-func (h hasher) Acceptable(text string) bool { return h.Check(password.Of(text)) == nil }
+// Judge implements validation.PasswordHasher.
+func (h hasher) Judge(text string, user schema.Object) (validation.PasswordFaults, error) {
+	err := h.Check(password.Of(text), wordsOf(user))
+	if faults := faultsOf(err); faults != (validation.PasswordFaults{}) {
+		return faults, nil
+	}
+	return validation.PasswordFaults{}, err
+}
+
+// faultsOf are the rules that an error of package password speaks of; none for
+// any other error.
+func faultsOf(err error) validation.PasswordFaults {
+	return validation.PasswordFaults{
+		Length: errors.As(err, new(*password.LengthError)) || errors.As(err, new(*password.TextError)),
+		Listed: errors.As(err, new(*password.BlockedError)),
+	}
+}
+
+// wordsOf are the names and addresses in the document of a user, which are no
+// passwords (NIST SP 800-63B-4 section 3.1.1.2: words of the context).
+func wordsOf(user schema.Object) []string {
+	var words []string
+	add := func(o schema.Object, names ...string) {
+		for _, name := range names {
+			if text, ok := o[name].(string); ok && text != "" {
+				words = append(words, text)
+			}
+		}
+	}
+	add(user, "userName", "displayName", "nickName")
+	if name, ok := user["name"].(schema.Object); ok {
+		add(name, "formatted", "givenName", "familyName")
+		given, _ := name["givenName"].(string)
+		family, _ := name["familyName"].(string)
+		words = append(words, given+family, family+given)
+	}
+	emails, _ := user["emails"].([]any)
+	for _, email := range emails {
+		if o, ok := email.(schema.Object); ok {
+			add(o, "value")
+		}
+	}
+	if factors, ok := user[schema.SecondFactorURN].(schema.Object); ok {
+		add(factors, "secondFactorEmail")
+	}
+	return words
+}
 
 // busy tells the client to try again when all slots were taken for too long.
 func busy(err error) error {

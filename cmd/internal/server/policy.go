@@ -1,6 +1,8 @@
 package server
 
 import (
+	"fmt"
+
 	"github.com/sallyport-id/sallyport/authn/password"
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
 )
@@ -30,4 +32,24 @@ func passwordConfig(cfg config.Config) (password.Config, error) {
 		}
 	}
 	return password.Config{MinLength: nistPassword}, nil
+}
+
+// newHasher makes the hashing and the rules of passwords.
+func (d *Directory) newHasher() error {
+	rules, err := passwordConfig(d.cfg)
+	if err != nil {
+		return err
+	}
+	if path := d.cfg.Password.BlocklistFile; path != "" {
+		if d.breached, err = password.OpenHashFile(path); err != nil {
+			return fmt.Errorf("password.blocklist_file: %w", err)
+		}
+	}
+	rules.Service, rules.Breached = []string{"Sallyport", d.cfg.Branding.Name, d.cfg.Delivery.Service}, d.breached
+	argon, err := password.New(rules)
+	if err != nil {
+		return fmt.Errorf("prepare password hashing: %w", err)
+	}
+	d.hasher = hasher{argon}
+	return nil
 }

@@ -20,6 +20,7 @@ import (
 const (
 	passwordURN = "urn:pingidentity:scim:api:messages:2.0:PasswordUpdateRequest"
 	nextOne     = "another long one"
+	listedRule  = "Not a common password, nor a name or an address of the user, nor the name of this service."
 )
 
 // passwordBody is a change of the own password.
@@ -112,6 +113,7 @@ func TestPasswordQuality(t *testing.T) {
 				`"status":"400","scimType":"invalidValue","detail":"The new password does not meet the requirements.",`+
 				`"urn:pingidentity:scim:api:messages:2.0:PasswordUpdateError":{"passwordRequirements":[`+
 				`{"type":"length","requirementSatisfied":%t,"description":"At least 8 characters.","minPasswordLength":"8","maxPasswordLength":"256"},`+
+				`{"type":"dictionary","requirementSatisfied":true,"description":"`+listedRule+`"},`+
 				`{"type":"notCurrentPassword","requirementSatisfied":%t,"description":"Not the current password."}]}}`, c.length, c.notNow)
 			if diff := cmp.Diff(object(t, want), object(t, r.Body)); r.Status != http.StatusBadRequest || diff != "" {
 				t.Errorf("new password %q: %d (-want +got):\n%s", c.next, r.Status, diff)
@@ -121,12 +123,13 @@ func TestPasswordQuality(t *testing.T) {
 		want := fmt.Sprintf(`{"schemas":["urn:pingidentity:schemas:2.0:PasswordQualityRequirement"],`+
 			`"meta":{"resourceType":"Password Quality Requirements","location":%q},"currentPasswordRequired":true,"mustChangePassword":false,"passwordRequirements":[`+
 			`{"type":"length","description":"At least 8 characters.","minPasswordLength":"8","maxPasswordLength":"256"},`+
+			`{"type":"dictionary","description":"`+listedRule+`"},`+
 			`{"type":"notCurrentPassword","description":"Not the current password."}]}`, w.URL()+w.path("passwordQualityRequirements"))
 		if r.Body != want {
 			t.Errorf("requirements %s\nwant %s", r.Body, want)
 		}
 		admin := object(t, w.must(http.StatusOK, http.MethodGet, w.path("passwordQualityRequirements"), "").Body)
-		if admin["currentPasswordRequired"] != false || len(admin["passwordRequirements"].([]any)) != 1 {
+		if admin["currentPasswordRequired"] != false || len(admin["passwordRequirements"].([]any)) != 2 {
 			t.Errorf("requirements for an administrator: %v", admin)
 		}
 	})
