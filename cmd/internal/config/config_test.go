@@ -170,6 +170,7 @@ func TestLoadReportsAllFaultsWithTheirKeys(t *testing.T) {
 listen: [a]
 scim: {rate: fast, default_profil: rfc}
 unknown: 1
+backchannel: true
 shutdown_timeout: soon
 trusted_proxies: {a: b}
 `)
@@ -179,7 +180,7 @@ trusted_proxies: {a: b}
 	}
 	for _, want := range []string{
 		"listen: wants text", "scim.rate: wants a whole number", "scim.default_profil is not a setting",
-		"unknown is not a setting", "shutdown_timeout: ", "trusted_proxies: wants a list", "SALLYPORT_SCIM_UNIQUE_GROUP_NAMES: wants true or false",
+		"unknown is not a setting", "backchannel wants a section with settings such as backchannel.allow_private", "shutdown_timeout: ", "trusted_proxies: wants a list", "SALLYPORT_SCIM_UNIQUE_GROUP_NAMES: wants true or false",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("fault %q is missing in:\n%v", want, err)

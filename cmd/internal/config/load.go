@@ -128,11 +128,25 @@ func loadFile(path string, fields []setting) []error {
 		}
 	}
 	for _, key := range k.Keys() {
-		if !known[key] && !inMap(key, fields) {
+		switch {
+		case known[key] || inMap(key, fields):
+		case firstOf(key, fields) != "":
+			faults = append(faults, fmt.Errorf("%s: %s wants a section with settings such as %s", path, key, firstOf(key, fields)))
+		default:
 			faults = append(faults, fmt.Errorf("%s: %s is not a setting", path, key))
 		}
 	}
 	return faults
+}
+
+// firstOf returns the first setting below a key, and "" when there is none.
+func firstOf(key string, fields []setting) string {
+	for _, s := range fields {
+		if strings.HasPrefix(s.key, key+".") {
+			return s.key
+		}
+	}
+	return ""
 }
 
 // inMap reports whether a key is of a setting that is a map, which has checked
