@@ -35,7 +35,7 @@ func (s *Server) newDemo(ctx context.Context, address string) (*demoServer, erro
 			"and on a loopback address itself")
 	}
 	d := &demoServer{}
-	if d.listener, err = listen(ctx, address); err != nil {
+	if d.listener, err = listen(ctx, address, "--demo-listen"); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
 	_, port, err := net.SplitHostPort(d.listener.Addr().String())

@@ -103,7 +103,7 @@ func New(ctx context.Context, cfg config.Config, opts Options) (*Server, error) 
 
 func (s *Server) assemble(ctx context.Context, opts Options) error {
 	var err error
-	if s.listener, err = listen(ctx, s.cfg.Listen); err != nil {
+	if s.listener, err = listen(ctx, s.cfg.Listen, "--listen"); err != nil {
 		return err
 	}
 	s.issuer = issuerOf(s.cfg, s.listener.Addr())
@@ -283,11 +283,12 @@ func (s *Server) Close() error {
 	return s.closed
 }
 
-func listen(ctx context.Context, address string) (net.Listener, error) {
+// listen opens the port of address; flag is the one that chooses another.
+func listen(ctx context.Context, address, flag string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w (choose another address with --listen)", address, reason(err))
+		return nil, fmt.Errorf("listen on %s: %w (choose another address with %s)", address, reason(err), flag)
 	}
 	return l, nil
 }

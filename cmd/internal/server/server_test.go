@@ -247,6 +247,24 @@ func TestStartFaults(t *testing.T) {
 	}
 }
 
+// The demo application's port has a flag of its own, which the message names.
+func TestDemoPortInUse(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	s, err := server.New(t.Context(), servertest.Settings(t), server.Options{Demo: taken.Addr().String()})
+	if err == nil {
+		_ = s.Close()
+		t.Fatal("the server starts")
+	}
+	if !strings.Contains(err.Error(), "another address with --demo-listen") {
+		t.Errorf("New = %v, want the flag --demo-listen", err)
+	}
+}
+
 // used makes a data folder that has been in use, and removes one file of it.
 func used(t *testing.T, data, remove string) {
 	t.Helper()
