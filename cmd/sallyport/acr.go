@@ -115,10 +115,22 @@ func texts(list []acr.Condition) []string {
 func (n needView) text() string {
 	text := factorList(n.AnyOf)
 	if n.MaxAge != nil {
-		text += " within " + (time.Duration(*n.MaxAge) * time.Second).String()
+		text += " within " + span(time.Duration(*n.MaxAge)*time.Second)
 	}
 	if len(n.Unless) > 0 {
 		text += ", unless " + strings.Join(n.Unless, " and ")
+	}
+	return text
+}
+
+// span writes a time as the configuration does: 12h, not 12h0m0s.
+func span(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
@@ -103,4 +104,21 @@ func loginData(t *testing.T, data string) string {
 		t.Fatal(err)
 	}
 	return res.ID
+}
+
+// Times are written as the configuration takes them.
+func TestSpanIsWrittenAsInTheConfiguration(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0: "0s", 10 * time.Second: "10s", 5 * time.Minute: "5m", 90 * time.Second: "1m30s", 12 * time.Hour: "12h",
+		90 * time.Minute: "1h30m", time.Hour + 20*time.Second: "1h0m20s", 720 * time.Hour: "720h",
+	} {
+		text := span(d)
+		if text != want {
+			t.Errorf("span(%s) = %q, want %q", d, text, want)
+		}
+		if back, err := config.ParseDuration(text); err != nil || back != d {
+			t.Errorf("ParseDuration(%q) = %s, %v, want %s", text, back, err, d)
+		}
+	}
 }
