@@ -33,6 +33,7 @@ const (
 	pgSerializationFailure     = "40001"
 	pgDeadlock                 = "40P01"
 	pgUniqueViolation          = "23505"
+	pgNoDatabase               = "3D000"
 	pgLockNotAvailable         = "55P03"
 	pgQueryCanceled            = "57014"
 	pgCharacterNotInRepertoire = "22021"

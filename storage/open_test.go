@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -208,6 +209,21 @@ func TestOpenRefuses(t *testing.T) {
 				t.Errorf("the error shows the password: %v", err)
 			}
 		})
+	}
+}
+
+// A database that is not there is named, with what to do.
+func TestNoSuchDatabase(t *testing.T) {
+	t.Parallel()
+	o := storagetest.Postgres(t)
+	u, err := url.Parse(o.Config.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/nowhere_to_be_found"
+	_, err = o.Try(t, func(c *storage.Config) { c.URL = u.String() })
+	if err == nil || !strings.Contains(err.Error(), `database_url: there is no database "nowhere_to_be_found"`) {
+		t.Fatalf("Open = %v, want the name of the setting and of the database", err)
 	}
 }
 

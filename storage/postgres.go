@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
@@ -30,6 +31,9 @@ func (db *DB) openPostgres(ctx context.Context, dsn string) error {
 	db.pool.SetMaxIdleConns(db.cfg.MaxConns)
 	db.orm, err = gorm.Open(postgres.New(postgres.Config{Conn: db.pool}), db.ormConfig())
 	if err != nil {
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == pgNoDatabase {
+			return fmt.Errorf("database_url: there is no database %q on that server: create it first, for example with createdb", config.Database)
+		}
 		return fmt.Errorf("connect to PostgreSQL: %w", err)
 	}
 	db.read = db.traced(db.pool) // pgx keeps prepared statements per connection itself

@@ -2,6 +2,7 @@ package password
 
 import (
 	_ "embed" // the list of common passwords
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -114,10 +115,8 @@ func named(forms, words []string) bool {
 			if utf8.RuneCountInString(w) < shortestWord {
 				continue
 			}
-			for _, form := range forms {
-				if form == w {
-					return true
-				}
+			if slices.Contains(forms, w) {
+				return true
 			}
 		}
 	}

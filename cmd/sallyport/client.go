@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -147,6 +148,9 @@ Examples:
 
 // Run changes a client.
 func (c *clientUpdateCmd) Run(ctx context.Context, a *app) error {
+	if reflect.ValueOf(c.clientFlags).IsZero() && !c.Disable && !c.Enable {
+		return &usageError{"name what to change with a flag, such as --redirect-uri; see sallyport client update --help"}
+	}
 	edit, err := c.edit()
 	if err != nil {
 		return err

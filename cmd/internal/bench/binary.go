@@ -22,13 +22,13 @@ func (st *stage) binarySize(ctx context.Context) (err error) {
 		return err
 	}
 	st.single.plain = plainBinary
-	path, err := st.plainProgram(ctx)
-	if err != nil {
-		st.Say("no source here: the binary is compared with a recorded size")
-		return nil
+	path, none := st.plainProgram(ctx)
+	if none == nil {
+		st.single.plain, err = strippedSize(path)
+		return err
 	}
-	st.single.plain, err = strippedSize(path)
-	return err
+	st.Say("no source here: the binary is compared with a recorded size")
+	return nil
 }
 
 // strippedSize is the size of a program without symbols and debug information.

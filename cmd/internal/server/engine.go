@@ -27,13 +27,13 @@ var _ authn.Hasher = loginHasher{}
 
 // Hash implements authn.Hasher.
 func (h loginHasher) Hash(ctx context.Context, text string, user schema.Object) (string, error) {
-	hash, err := h.hasher.Hasher.Hash(ctx, password.Of(text), wordsOf(user))
+	hash, err := h.Hasher.Hash(ctx, password.Of(text), wordsOf(user))
 	return hash, busyLogin(err)
 }
 
 // Rehash implements authn.Hasher.
 func (h loginHasher) Rehash(ctx context.Context, text string) (string, error) {
-	hash, err := h.hasher.Hasher.Rehash(ctx, password.Of(text))
+	hash, err := h.Hasher.Rehash(ctx, password.Of(text))
 	return hash, busyLogin(err)
 }
 
@@ -42,7 +42,7 @@ func (h loginHasher) Verify(ctx context.Context, hash, text string) (bool, error
 	if hash == "" {
 		return false, busyLogin(h.VerifyUnknown(ctx, password.Of(text)))
 	}
-	ok, err := h.hasher.Hasher.Verify(ctx, hash, password.Of(text))
+	ok, err := h.Hasher.Verify(ctx, hash, password.Of(text))
 	return ok, busyLogin(err)
 }
 

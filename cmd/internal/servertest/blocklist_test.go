@@ -20,7 +20,7 @@ const breachedPassword = "marsh lantern breached"
 func withBreached(t *testing.T) func(*config.Config) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "breached.txt")
-	text := fmt.Sprintf("%X:7\r\n", sha1.Sum([]byte(breachedPassword))) //nolint:gosec // the published form
+	text := fmt.Sprintf("%X:7\r\n", sha1.Sum([]byte(breachedPassword)))
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
