@@ -18,7 +18,9 @@ type Visitor struct {
 	// in use first.
 	Sessions []string
 	// Known are the marks of earlier successes in this browser (security.md 2.2).
-	Known     []string
+	Known []string
+	// Devices are the secrets by which this browser is remembered, one per user.
+	Devices   []string
 	IP        netip.Addr
 	UserAgent string
 	RequestID string
@@ -35,6 +37,9 @@ type Grants struct {
 	Sessions []string
 	// Known replaces the marks when not nil.
 	Known []string
+	// Devices replaces the cookie of the remembered browser when not nil; empty:
+	// remove it.
+	Devices []string
 }
 
 // Purpose says what transactions of a kind ask for. It is asked again at every
@@ -52,7 +57,8 @@ type Step interface{ step() }
 type Choice struct {
 	Factor     acr.Factor
 	Credential string
-	Masked     string // destination, masked; "" for an app or a password
+	Name       string // what its user calls it, "" if nothing
+	Masked     string // destination, masked; "" for what has none
 	// LockedFor is how long it takes no attempt; 0: it is open.
 	LockedFor time.Duration
 }
@@ -73,17 +79,28 @@ type AskLogin struct {
 	User    *User
 	Fixed   bool         // the answer must be about this user
 	Factors []acr.Factor // first factors that would do, in order
-	Reason  acr.StepReason
+	// Upstreams are the providers to log in at, if Factors has acr.Federated.
+	Upstreams []Upstream
+	Reason    acr.StepReason
+}
+
+// Upstream is a provider that logs users in for us.
+type Upstream struct {
+	ID   string // in the configuration; stands in URLs
+	Name string // for people
+	Kind string // oidc, google, microsoft, facebook, saml: which picture to show
 }
 
 // AskFactor asks which of several factors to show.
 type AskFactor struct {
 	User    User
 	Choices []Choice // the one used last first
+	MaySkip bool
 	Reason  acr.StepReason
 }
 
-// AskCode asks for a code.
+// AskCode asks for what is typed: a code that was sent or that an app shows, a
+// recovery code, a second password, the answer to a plugged-in authenticator.
 type AskCode struct {
 	User   User
 	Choice Choice
@@ -91,7 +108,18 @@ type AskCode struct {
 	ResendAt time.Time
 	Digits   int // of the code; 0: not only digits
 	Others   []Choice
+	MaySkip  bool // an optional link of a chain
 	Reason   acr.StepReason
+}
+
+// AskPasskey asks for a passkey on top of a first factor. Its options are made
+// by Engine.PasskeyOptions.
+type AskPasskey struct {
+	User    User
+	Choice  Choice // Credential is "": any passkey of the user
+	Others  []Choice
+	MaySkip bool
+	Reason  acr.StepReason
 }
 
 // AskNewPassword asks for a new password in place of one that must be changed.
@@ -114,6 +142,7 @@ func (AskAccount) step()     {}
 func (AskLogin) step()       {}
 func (AskFactor) step()      {}
 func (AskCode) step()        {}
+func (AskPasskey) step()     {}
 func (AskNewPassword) step() {}
 func (Ready) step()          {}
 func (Failed) step()         {}

@@ -104,7 +104,9 @@ func copyTables() []copyTable {
 		{name: "totp_secrets", order: "user_id", columns: []string{
 			"user_id", "id", "kid", "sealed", "algorithm", "digits", "period", "last_step", "created_at",
 		}},
-		{name: "user_security", order: "user_id", columns: []string{"user_id", "credential_epoch", "?must_change"}},
+		{name: "user_security", order: "user_id", columns: []string{
+			"user_id", "credential_epoch", "?must_change", "must_change_reason",
+		}},
 		{name: "factor_epochs", order: "user_id, factor", columns: []string{"user_id", "factor", "epoch"}},
 		{name: "validations", order: "user_id, path", columns: []string{"user_id", "path", "value_hash", "validated_at"}},
 		{name: "send_counts", order: "name, key", columns: []string{"name", "key", "n", "started_at", "ends_at"}},
@@ -122,6 +124,36 @@ func copyTables() []copyTable {
 		{name: "notices", order: "id", columns: []string{
 			"id", "user_id", "kind", "kid", "sealed", "language", "created_at", "claimed_until", "attempts", "next_at",
 		}},
+		{name: "extra_apps", order: "id", columns: []string{
+			"id", "user_id", "kid", "sealed", "algorithm", "digits", "period", "last_step", "created_at",
+		}},
+		{name: "extra_addresses", order: "id", columns: []string{"id", "user_id", "kind", "value", "created_at"}},
+		{name: "credential_settings", order: "user_id, credential", columns: []string{
+			"user_id", "credential", "name", "off", "last_used_at",
+		}},
+		{name: "passkeys", order: "id", columns: []string{
+			"id", "user_id", "credential_id", "record", "name", "created_at", "last_used_at",
+		}},
+		{name: "second_passwords", order: "user_id", columns: []string{"user_id", "id", "hash", "changed_at"}},
+		{name: "recovery_sets", order: "user_id", columns: []string{"user_id", "id", "params", "created_at"}},
+		{name: "recovery_codes", order: "user_id, set_id, n", columns: []string{"user_id", "set_id", "n", "hash", "used_at"}},
+		{name: "devices", order: "id", columns: []string{
+			"id", "user_id", "secret_hash", "user_agent", "ip", "created_at", "last_used_at", "expires_at",
+		}},
+		{name: "external_identities", order: "provider, issuer, subject", columns: []string{
+			"provider", "issuer", "subject", "user_id", "display", "linked_at", "last_login_at",
+		}},
+		{name: "federation_requests", order: "id", columns: []string{
+			"id", "provider", "purpose", "txn", "browser_hash", "user_id", "session_id", "kid", "sealed",
+			"created_at", "expires_at", "used_at",
+		}},
+		{name: "federation_answers", order: "id", columns: []string{"id", "provider", "kid", "sealed", "expires_at"}},
+		{name: "federation_replays", order: "issuer, id", columns: []string{"issuer", "id", "expires_at"}},
+		{name: "account_flows", order: "id", columns: []string{
+			"id", "kind", "user_id", "browser_hash", "link_hash", "step", "kid", "sealed", "created_at", "expires_at", "used_at",
+		}},
+		{name: "account_messages", order: "id", columns: []string{"id", "kid", "sealed", "created_at", "expires_at", "claimed_until"}},
+		{name: "password_history", order: "user_id, at", columns: []string{"user_id", "at", "hash"}},
 		{name: "settings", order: "name", columns: []string{"name", "value"}, derived: true},
 	}
 }

@@ -25,6 +25,11 @@ func sealedColumns() []sealedColumn {
 		{table: "signing_keys", column: "sealed", row: "id", kid: "kid"},
 		{table: "notices", column: "sealed", row: "id", kid: "kid"},
 		{table: "login_codes", column: "sealed", row: "id", kid: "kid"},
+		{table: "extra_apps", column: "sealed", row: "id", kid: "kid"},
+		{table: "federation_requests", column: "sealed", row: "id", kid: "kid"},
+		{table: "federation_answers", column: "sealed", row: "id", kid: "kid"},
+		{table: "account_flows", column: "sealed", row: "id", kid: "kid"},
+		{table: "account_messages", column: "sealed", row: "id", kid: "kid"},
 	}
 }
 

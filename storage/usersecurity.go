@@ -153,5 +153,16 @@ func deleteUserRows() []string {
 		// Without a session no token of the user counts.
 		"DELETE FROM sessions WHERE user_id = $1",
 		"DELETE FROM proofs WHERE user_id = $1",
+		"DELETE FROM extra_apps WHERE user_id = $1",
+		"DELETE FROM extra_addresses WHERE user_id = $1",
+		"DELETE FROM credential_settings WHERE user_id = $1",
+		"DELETE FROM passkeys WHERE user_id = $1",
+		"DELETE FROM second_passwords WHERE user_id = $1",
+		"DELETE FROM recovery_sets WHERE user_id = $1",
+		"DELETE FROM recovery_codes WHERE user_id = $1",
+		"DELETE FROM devices WHERE user_id = $1",
+		"DELETE FROM external_identities WHERE user_id = $1",
+		"DELETE FROM account_flows WHERE user_id = $1",
+		"DELETE FROM password_history WHERE user_id = $1",
 	}
 }

@@ -42,12 +42,18 @@ var importTable = map[string][]string{
 	"authn/recovery":  {},
 	"authn/passkey":   {"schema"},
 	"authn/federated": {"schema"},
-	"authn/session":   {"authn/acr"},
-	"authn":           {"schema", "validation", "validation/…", "authn/…"},
+	// saml knows XML and its signatures, and nothing of users.
+	"authn/federated/saml": {},
+	"authn/session":        {"authn/acr"},
+	// account is the life of accounts: recovery, verification, registration.
+	"authn/account": {"schema", "validation", "validation/…", "authn/password"},
+	"authn":         {"schema", "validation", "validation/…", "authn/…"},
 
 	"oidc/keys": {},
 	"oidc":      {"schema", "authn", "authn/acr", "authn/session", "oidc/keys"},
 	"oidc/edge": {"schema", "authn/acr", "authn/session", "oidc"},
+	// flow is the login as JSON, for applications with pages of their own.
+	"oidc/flow": {"oidc", "authn", "authn/acr", "authn/session", "authn/account", "schema"},
 	"oidc/web":  {"oidc", "oidc/…", "authn", "authn/…", "validation", "validation/…", "scim", "scim/…", "schema"},
 
 	"storage": {
