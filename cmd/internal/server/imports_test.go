@@ -43,7 +43,7 @@ var importTable = map[string][]string{
 	"authn/passkey":   {"schema"},
 	"authn/federated": {"schema"},
 	// saml knows XML and its signatures, and nothing of users.
-	"authn/federated/saml": {},
+	"authn/federated/saml": {"authn/federated", "schema"},
 	"authn/session":        {"authn/acr"},
 	// account is the life of accounts: recovery, verification, registration.
 	"authn/account": {"schema", "validation", "validation/…", "authn/password"},
