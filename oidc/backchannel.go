@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/sallyport-id/sallyport/authn/outgoing"
 )
 
 // Times of logout notices (OpenID Connect Back-Channel Logout 1.0 section 2.5).
@@ -150,51 +149,10 @@ func (p *Provider) sendLogout(ctx context.Context, sender *http.Client, c Client
 	return nil
 }
 
-// logoutSender is a client that follows no redirect, uses no proxy and reaches
-// no address inside the network, whatever its name resolves to.
+// logoutSender is a client that follows no redirect and reaches no address
+// inside the network.
 func (p *Provider) logoutSender() *http.Client {
-	dialer := &net.Dialer{Timeout: logoutTimeout}
-	if !p.cfg.AllowPrivate {
-		dialer.Control = refusePrivate
-	}
-	return &http.Client{
-		Timeout: logoutTimeout,
-		Transport: &http.Transport{
-			DialContext: dialer.DialContext, TLSHandshakeTimeout: logoutTimeout,
-			ResponseHeaderTimeout: logoutTimeout, MaxResponseHeaderBytes: logoutReply, ForceAttemptHTTP2: true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-// errPrivate says that an address is not out in the Internet.
-var errPrivate = errors.New("the address is not a public one")
-
-// refusePrivate looks at the address that is dialled, after names were
-// resolved, so that no name and no second answer of a resolver gets around it.
-func refusePrivate(_, address string, _ syscall.RawConn) error {
-	a, err := netip.ParseAddrPort(address)
-	if err != nil || !publicAddr(a.Addr()) {
-		return errPrivate
-	}
-	return nil
-}
-
-// publicAddr reports whether an address is globally reachable (IANA special
-// purpose registries, RFC 6890).
-func publicAddr(a netip.Addr) bool {
-	a = a.Unmap()
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.Zone() != "" {
-		return false
-	}
-	for _, text := range []string{
-		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15",
-		"198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
-		"64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "fec0::/10",
-	} {
-		if netip.MustParsePrefix(text).Contains(a) {
-			return false
-		}
-	}
-	return true
+	return outgoing.Rules{
+		AllowPrivate: p.cfg.AllowPrivate, Timeout: logoutTimeout, Headers: logoutReply,
+	}.Client()
 }

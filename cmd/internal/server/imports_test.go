@@ -13,19 +13,20 @@ import (
 const module = "github.com/sallyport-id/sallyport/"
 
 // everywhere may be imported by every package.
-var everywhere = []string{"authn/audit", "authn/locale"}
+var everywhere = []string{"authn/audit", "authn/locale", "authn/outgoing"}
 
 // importTable is the law of the floors: package -> what it may import of ours.
 // A pattern that ends in "/…" covers the packages below it. Adding a package
 // means adding a row.
 var importTable = map[string][]string{
-	"authn/audit":  {},
-	"authn/locale": {},
-	"storage/seal": {},
-	"schema":       {},
-	"scim/filter":  {"schema"},
-	"scim/patch":   {"schema", "scim/filter"},
-	"scim":         {"schema", "scim/filter", "scim/patch"},
+	"authn/audit":    {},
+	"authn/locale":   {},
+	"authn/outgoing": {},
+	"storage/seal":   {},
+	"schema":         {},
+	"scim/filter":    {"schema"},
+	"scim/patch":     {"schema", "scim/filter"},
+	"scim":           {"schema", "scim/filter", "scim/patch"},
 
 	"validation/state":     {},
 	"validation/totp":      {},
