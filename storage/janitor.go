@@ -106,6 +106,12 @@ func sweepRules(s *Swept, now time.Time) []sweepRule {
 		// without one is over.
 		{&s.Logins, `DELETE FROM proofs WHERE (session_id, id) IN (SELECT p.session_id, p.id FROM proofs p
 			WHERE p.at <= $1 AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = p.session_id) LIMIT $2)`, micros(now)},
+		{&s.Logins, `DELETE FROM federation_requests WHERE id IN
+			(SELECT id FROM federation_requests WHERE expires_at < $1 LIMIT $2)`, ago(loginsKept)},
+		{&s.Logins, `DELETE FROM federation_answers WHERE id IN
+			(SELECT id FROM federation_answers WHERE expires_at <= $1 LIMIT $2)`, micros(now)},
+		{&s.Logins, `DELETE FROM federation_replays WHERE (issuer, id) IN
+			(SELECT issuer, id FROM federation_replays WHERE expires_at <= $1 LIMIT $2)`, micros(now)},
 		{&s.Leases, `DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE until < $1 LIMIT $2)`, ago(leasesKept)},
 		{&s.Challenges, `DELETE FROM challenges WHERE jti IN
 			(SELECT jti FROM challenges WHERE expires_at < $1 LIMIT $2)`, ago(challengesKept)},

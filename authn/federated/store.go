@@ -80,9 +80,9 @@ type LinkStore interface {
 // transaction of ctx.
 type PendingStore interface {
 	InsertPending(ctx context.Context, p Pending) error
-	// Pending reads a request that is neither used nor over, without using it:
+	// PendingRequest reads a request that is neither used nor over, without using it:
 	// else ErrUnknown or ErrUsed.
-	Pending(ctx context.Context, id string, now time.Time) (Pending, error)
+	PendingRequest(ctx context.Context, id string, now time.Time) (Pending, error)
 	// UsePending marks it as answered: nil for exactly one caller ever, else
 	// ErrUnknown or ErrUsed.
 	UsePending(ctx context.Context, id string, now time.Time) error
