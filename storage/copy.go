@@ -129,11 +129,12 @@ func copyTables() []copyTable {
 		}},
 		{name: "extra_addresses", order: "id", columns: []string{"id", "user_id", "kind", "value", "created_at"}},
 		{name: "credential_settings", order: "user_id, credential", columns: []string{
-			"user_id", "credential", "name", "off", "last_used_at",
+			"user_id", "credential", "name", "off", "preferred", "last_used_at",
 		}},
 		{name: "passkeys", order: "id", columns: []string{
 			"id", "user_id", "credential_id", "record", "name", "created_at", "last_used_at",
 		}},
+		{name: "passkey_ceremonies", order: "session_id", columns: []string{"session_id", "user_id", "ceremony", "expires_at"}},
 		{name: "second_passwords", order: "user_id", columns: []string{"user_id", "id", "hash", "changed_at"}},
 		{name: "recovery_sets", order: "user_id", columns: []string{"user_id", "id", "params", "created_at"}},
 		{name: "recovery_codes", order: "user_id, set_id, n", columns: []string{"user_id", "set_id", "n", "hash", "used_at"}},

@@ -28,13 +28,15 @@ CREATE TABLE extra_addresses (
 );
 CREATE UNIQUE INDEX extra_addresses_value ON extra_addresses (user_id, kind, value);
 
--- What a user calls a credential, whether it is switched off for login, and
+-- What a user calls a credential, whether it is switched off for login, as which
+-- factor it is asked for first (one of a user at most, '' for the others), and
 -- when it was used last. credential is its name in the ledger of proofs.
 CREATE TABLE credential_settings (
   user_id      TEXT COLLATE "C" NOT NULL,
   credential   TEXT COLLATE "C" NOT NULL,
   name         TEXT COLLATE "C" NOT NULL,
   off          BIGINT NOT NULL,
+  preferred    TEXT COLLATE "C" NOT NULL,
   last_used_at BIGINT NOT NULL,
   PRIMARY KEY (user_id, credential)
 );
@@ -51,6 +53,15 @@ CREATE TABLE passkeys (
 );
 CREATE UNIQUE INDEX passkeys_credential ON passkeys (credential_id);
 CREATE INDEX passkeys_user ON passkeys (user_id, created_at);
+
+-- Registrations of passkeys that wait for the authenticator, one per session.
+CREATE TABLE passkey_ceremonies (
+  session_id TEXT COLLATE "C" PRIMARY KEY,
+  user_id    TEXT COLLATE "C" NOT NULL,
+  ceremony   TEXT COLLATE "C" NOT NULL,
+  expires_at BIGINT NOT NULL
+);
+CREATE INDEX passkey_ceremonies_expires ON passkey_ceremonies (expires_at);
 
 -- Passwords on top of another factor. id is another one for every password.
 CREATE TABLE second_passwords (

@@ -28,13 +28,15 @@ CREATE TABLE extra_addresses (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX extra_addresses_value ON extra_addresses (user_id, kind, value);
 
--- What a user calls a credential, whether it is switched off for login, and
+-- What a user calls a credential, whether it is switched off for login, as which
+-- factor it is asked for first (one of a user at most, '' for the others), and
 -- when it was used last. credential is its name in the ledger of proofs.
 CREATE TABLE credential_settings (
   user_id      TEXT NOT NULL,
   credential   TEXT NOT NULL,
   name         TEXT NOT NULL,
   off          INTEGER NOT NULL,
+  preferred    TEXT NOT NULL,
   last_used_at INTEGER NOT NULL,
   PRIMARY KEY (user_id, credential)
 ) WITHOUT ROWID;
@@ -51,6 +53,15 @@ CREATE TABLE passkeys (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX passkeys_credential ON passkeys (credential_id);
 CREATE INDEX passkeys_user ON passkeys (user_id, created_at);
+
+-- Registrations of passkeys that wait for the authenticator, one per session.
+CREATE TABLE passkey_ceremonies (
+  session_id TEXT PRIMARY KEY,
+  user_id    TEXT NOT NULL,
+  ceremony   TEXT NOT NULL,
+  expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX passkey_ceremonies_expires ON passkey_ceremonies (expires_at);
 
 -- Passwords on top of another factor. id is another one for every password.
 CREATE TABLE second_passwords (
