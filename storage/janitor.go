@@ -112,6 +112,8 @@ func sweepRules(s *Swept, now time.Time) []sweepRule {
 			(SELECT id FROM federation_answers WHERE expires_at <= $1 LIMIT $2)`, micros(now)},
 		{&s.Logins, `DELETE FROM federation_replays WHERE (issuer, id) IN
 			(SELECT issuer, id FROM federation_replays WHERE expires_at <= $1 LIMIT $2)`, micros(now)},
+		{&s.Logins, `DELETE FROM passkey_ceremonies WHERE session_id IN
+			(SELECT session_id FROM passkey_ceremonies WHERE expires_at <= $1 LIMIT $2)`, micros(now)},
 		{&s.Leases, `DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE until < $1 LIMIT $2)`, ago(leasesKept)},
 		{&s.Challenges, `DELETE FROM challenges WHERE jti IN
 			(SELECT jti FROM challenges WHERE expires_at < $1 LIMIT $2)`, ago(challengesKept)},

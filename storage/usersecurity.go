@@ -157,6 +157,7 @@ func deleteUserRows() []string {
 		"DELETE FROM extra_addresses WHERE user_id = $1",
 		"DELETE FROM credential_settings WHERE user_id = $1",
 		"DELETE FROM passkeys WHERE user_id = $1",
+		"DELETE FROM passkey_ceremonies WHERE user_id = $1",
 		"DELETE FROM second_passwords WHERE user_id = $1",
 		"DELETE FROM recovery_sets WHERE user_id = $1",
 		"DELETE FROM recovery_codes WHERE user_id = $1",
