@@ -27,6 +27,8 @@ func (p *Provider) unmet(c Client, reason acr.Reason) *Error {
 		return &Error{Code: p.unmetCode(c), Description: textContext}
 	case acr.NotPermitted:
 		return &Error{Code: p.unmetCode(c), Description: textNotPermitted}
+	case acr.ChainFailed:
+		return &Error{Code: AccessDenied, Description: "The user has not shown a factor that is required."}
 	default:
 		return &Error{Code: AccessDenied, Description: "The login is refused."}
 	}

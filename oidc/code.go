@@ -123,7 +123,7 @@ func (p *Provider) firstFactor(ready authn.Ready) (name string, amr []string) {
 			continue
 		}
 		for _, proof := range counted {
-			if slices.Contains(a.Needs[0].AnyOf, proof.Factor) {
+			if slices.Contains(a.Begins(), proof.Factor) && len(a.Needs[0].Chain) == 0 {
 				return a.Name, proof.AMR
 			}
 		}

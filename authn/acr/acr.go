@@ -5,9 +5,14 @@ import (
 	"time"
 )
 
-// Need is one thing that must be shown.
+// Need is one thing that must be shown: one of AnyOf, or what a chain of
+// authenticators asks for.
 type Need struct {
 	AnyOf []Factor
+	// Chain excludes AnyOf; its links are asked in their order. ChainName is its
+	// name in the configuration.
+	Chain     []Link
+	ChainName string
 	// MaxAge is how old the proof may be; nil: no limit; 0: only proofs of this
 	// transaction.
 	MaxAge *time.Duration
@@ -42,14 +47,18 @@ type Proof struct {
 	// Txn is the login transaction in which it was shown.
 	Txn    string
 	Factor Factor
-	AMR    []string // RFC 8176
-	At     time.Time
+	// Category is what a plugged-in factor rests on; "" for the others.
+	Category Category
+	AMR      []string // RFC 8176
+	At       time.Time
 }
 
 // Enrolment is a factor that the user could show.
 type Enrolment struct {
 	Factor     Factor
 	Credential string
+	// Category is what a plugged-in factor rests on; "" for the others.
+	Category Category
 	// LockedTill is when a factor that is closed after failures opens again; the
 	// zero time: it is open. One that is closed for good is no enrolment.
 	LockedTill time.Time
@@ -82,6 +91,9 @@ type Requirement struct {
 	Asked bool
 	// MayEnrol lets the user enrol a missing factor on the way.
 	MayEnrol bool
+	// Skipped are the links of chains that the user has given up in this
+	// transaction; see Step.Skip.
+	Skipped []string
 }
 
 // Context is where and when the question is asked.
@@ -121,6 +133,9 @@ type Step struct {
 	Usable []Enrolment
 	Enrol  bool // none is there, but one may be enrolled
 	First  bool // the step logs the user in: a first factor
+	// Skip is what to add to Requirement.Skipped if the user gives this step up;
+	// empty: the step cannot be given up.
+	Skip   []string
 	Reason StepReason
 }
 
@@ -159,6 +174,8 @@ const (
 	ContextUnmet Reason = "context_unmet"
 	// NotPermitted: nothing that was asked for is known or permitted.
 	NotPermitted Reason = "not_permitted"
+	// ChainFailed: a required authenticator of a chain was given up.
+	ChainFailed Reason = "chain_failed"
 	// WrongUser: the answer must be about another user.
 	WrongUser Reason = "wrong_user"
 )

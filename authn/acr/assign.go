@@ -9,6 +9,7 @@ import (
 // give: an enrolment, or a factor to be enrolled.
 type option struct {
 	key        string // the credential
+	need       int    // the need that it is for
 	factor     Factor
 	categories []Category
 	double     bool // a passkey that verifies its user may meet two needs
@@ -27,18 +28,31 @@ func key(f Factor, credential string) string {
 }
 
 func ofProof(p *Proof) option {
-	return option{
+	o := option{
 		key: key(p.Factor, p.Credential), factor: p.Factor, categories: p.categories(), double: p.second() != "", at: p.At, proof: p,
 	}
+	if p.Category != "" {
+		o.categories = []Category{p.Category}
+	}
+	return o
 }
 
 // ofEnrolment expects that a passkey will verify its user, as every passkey
 // prompt for a second factor asks for.
 func ofEnrolment(e *Enrolment) option {
 	o := option{key: key(e.Factor, e.Credential), factor: e.Factor, categories: []Category{e.Factor.category()}, enrolment: e}
+	if e.Category != "" {
+		o.categories = []Category{e.Category}
+	}
 	if e.Factor == Passkey {
 		o.categories, o.double = []Category{Possession, Knowledge}, true
 	}
+	return o
+}
+
+// of says which need the option is for.
+func (o option) of(w want) option {
+	o.need = w.index
 	return o
 }
 
@@ -55,7 +69,13 @@ type assignment struct {
 	picked     []option
 	used       map[string]int
 	double     map[string]bool
-	categories []Category
+	categories []claimedCategory
+}
+
+// claimedCategory is a category that stands for a need.
+type claimedCategory struct {
+	Category
+	need int
 }
 
 // assign returns the first assignment with at most asks options that are no
@@ -109,7 +129,7 @@ func (a *assignment) try(o option) bool {
 	if o.proof == nil {
 		a.asks--
 	}
-	if a.fillWith(o.categories) {
+	if a.fillWith(o) {
 		return true
 	}
 	if o.proof == nil {
@@ -121,15 +141,18 @@ func (a *assignment) try(o option) bool {
 	return false
 }
 
-func (a *assignment) fillWith(categories []Category) bool {
+// fillWith fills the other slots for each category that o may stand for. The
+// links of one chain are one need.
+func (a *assignment) fillWith(o option) bool {
 	if !a.distinct {
 		return a.fill()
 	}
-	for _, c := range categories {
-		if slices.Contains(a.categories, c) {
+	for _, c := range o.categories {
+		taken := func(other claimedCategory) bool { return other.Category == c && other.need != o.need }
+		if slices.ContainsFunc(a.categories, taken) {
 			continue
 		}
-		a.categories = append(a.categories, c)
+		a.categories = append(a.categories, claimedCategory{c, o.need})
 		if a.fill() {
 			return true
 		}

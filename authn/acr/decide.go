@@ -53,6 +53,9 @@ func (j *judge) decide() (Decision, selection) {
 	}
 	steps := j.steps(chosen.plans())
 	if len(steps) == 0 {
+		if slices.ContainsFunc(chosen.plans(), func(p *plan) bool { return p.doomed }) {
+			return Fail{ChainFailed}, chosen
+		}
 		return j.issue(chosen), chosen
 	}
 	if steps[0].First {
@@ -124,7 +127,7 @@ func (j *judge) choose(candidates []ACR) (s selection, ok bool) {
 func (j *judge) unreachable(candidates []ACR) Decision {
 	step := j.firstStep(candidates)
 	proved := slices.ContainsFunc(candidates, func(a ACR) bool {
-		return len(a.Needs) > 0 && len(j.proved(a, want{Need: a.Needs[0]})) > 0
+		return len(a.Needs) > 0 && len(j.proved(a, want{Need: Need{AnyOf: a.Begins(), MaxAge: a.Needs[0].MaxAge}})) > 0
 	})
 	if proved || len(step.Usable) == 0 {
 		return Fail{Unreachable}
@@ -138,10 +141,7 @@ func (j *judge) unreachable(candidates []ACR) Decision {
 func (j *judge) firstStep(candidates []ACR) Step {
 	var factors []Factor
 	for _, a := range candidates {
-		if len(a.Needs) == 0 {
-			continue
-		}
-		for _, f := range a.Needs[0].AnyOf {
+		for _, f := range a.Begins() {
 			if !slices.Contains(factors, f) {
 				factors = append(factors, f)
 			}
@@ -149,7 +149,7 @@ func (j *judge) firstStep(candidates []ACR) Step {
 	}
 	narrow := slices.DeleteFunc(slices.Clone(factors), func(f Factor) bool {
 		return slices.ContainsFunc(j.r.Floors, func(a ACR) bool {
-			return len(a.Needs) > 0 && !slices.Contains(a.Needs[0].AnyOf, f)
+			return len(a.Needs) > 0 && !slices.Contains(a.Begins(), f)
 		})
 	})
 	if len(narrow) > 0 {

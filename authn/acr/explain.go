@@ -116,8 +116,11 @@ func (j *judge) find(a ACR, role Role, mayEnrol bool) Finding {
 
 // lack says which need keeps an ACR out of reach.
 func (j *judge) lack(a ACR) string {
-	wants := j.wants(a)
-	for _, w := range wants {
+	variants := j.variants(a)
+	if len(variants) == 0 {
+		return "Its chain has no way to its end."
+	}
+	for _, w := range variants[0].wants {
 		if len(j.enrolled(w)) == 0 {
 			return fmt.Sprintf("The user has no usable factor for need %d: %s.", w.index+1, orList(w.AnyOf))
 		}

@@ -80,8 +80,11 @@ func (f Factor) category() Category {
 	}
 }
 
-// second is the other category of a passkey with user verification: knowledge
-// for a PIN, inherence for a body feature, "" without verification.
+// second is the other category of a passkey that verified its user: inherence
+// for a body feature, else knowledge, "" without verification. WebAuthn tells
+// that the user was verified and seldom how. The category is then knowledge:
+// beside a password it adds none that was not there, which is all that can be
+// known.
 func (p Proof) second() Category {
 	if p.Factor != Passkey {
 		return ""
@@ -92,11 +95,15 @@ func (p Proof) second() Category {
 			return Inherence
 		}
 	}
-	if slices.Contains(p.AMR, "pin") {
+	if slices.Contains(p.AMR, "user") || slices.Contains(p.AMR, "pin") {
 		return Knowledge
 	}
 	return ""
 }
+
+// asSecond reports whether the proof may count for more than a first factor: a
+// passkey only if it has verified its user (security.md section 1).
+func (p Proof) asSecond() bool { return p.Factor != Passkey || p.second() != "" }
 
 // categories are those that the proof covers.
 func (p Proof) categories() []Category {

@@ -50,7 +50,7 @@ func TestPasskey(t *testing.T) {
 	r := acr.Requirement{Txn: txn, Candidates: []acr.ACR{mfa()}}
 	has := enrolled(acr.Passkey)
 	for name, methods := range map[string][]string{
-		"pin": {"hwk", "pin", "user"}, "finger": {"fpt", "swk", "user"},
+		"pin": {"hwk", "pin", "user"}, "finger": {"fpt", "swk", "user"}, "not told how": {"hwk", "user"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,14 +60,30 @@ func TestPasskey(t *testing.T) {
 			}
 		})
 	}
-	t.Run("touched only", func(t *testing.T) {
+	t.Run("touched only: a first factor and no more", func(t *testing.T) {
 		t.Parallel()
-		touched := passkey(time.Minute, past, "hwk", "user")
+		touched := passkey(time.Minute, past, "hwk")
 		asks(t, acr.Decide(r, []acr.Proof{touched}, has, here()))
-		got := issued(t, acr.Decide(r, []acr.Proof{touched, proof(acr.Password, 0, txn)}, enrolled(acr.Password, acr.Passkey), here()))
-		if !cmp.Equal(got.AMR, []string{"hwk", "mfa", "pwd", "user"}) {
+		both := []acr.Proof{touched, proof(acr.Password, 0, txn)}
+		if got := asks(t, acr.Decide(r, both, enrolled(acr.Password, acr.Passkey), here())); got.First || got.AnyOf[0] != acr.Passkey {
+			t.Errorf("beside a password %+v is asked for", got)
+		}
+		plain := acr.Requirement{Txn: txn, Candidates: []acr.ACR{{Name: "Default", Needs: []acr.Need{first()}}}}
+		got := issued(t, acr.Decide(plain, []acr.Proof{touched}, enrolled(acr.Passkey), here()))
+		if !cmp.Equal(got.AMR, []string{"hwk"}) {
 			t.Errorf("amr = %v", got.AMR)
 		}
+	})
+	t.Run("a password and a verified passkey are two categories, whatever verified", func(t *testing.T) {
+		t.Parallel()
+		verified := passkey(0, txn, "swk", "user")
+		got := issued(t, acr.Decide(r, []acr.Proof{proof(acr.Password, 0, txn), verified}, enrolled(acr.Password, acr.Passkey), here()))
+		if !slices.Contains(got.AMR, "mfa") || !slices.Contains(got.AMR, "swk") {
+			t.Errorf("amr = %v", got.AMR)
+		}
+		three := acr.ACR{Name: "Three", Distinct: true, Needs: []acr.Need{need(-1, acr.Password), need(-1, acr.Passkey), need(-1, acr.Passkey)}}
+		alone := acr.Requirement{Txn: txn, Candidates: []acr.ACR{three}}
+		failed(t, acr.Decide(alone, []acr.Proof{proof(acr.Password, 0, txn), verified}, enrolled(acr.Password, acr.Passkey), here()), acr.Unreachable)
 	})
 	t.Run("only where both needs list it", func(t *testing.T) {
 		t.Parallel()

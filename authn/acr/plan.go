@@ -26,17 +26,9 @@ func newJudge(r Requirement, ledger []Proof, has []Enrolment, x Context) *judge 
 // want is a need that is not lifted.
 type want struct {
 	Need
-	index int // in the ACR
-}
-
-func (j *judge) wants(a ACR) []want {
-	var out []want
-	for i, n := range a.Needs {
-		if !j.r.lapses(n, j.x) {
-			out = append(out, want{n, i})
-		}
-	}
-	return out
+	index int // of the need in the ACR
+	first bool
+	skip  string // key of a link that can be given up
 }
 
 // plan is how an ACR is met, or would be: an option for each of its needs.
@@ -45,11 +37,12 @@ type plan struct {
 	wants  []want
 	picked []option
 	enrols bool // a factor must be enrolled for it
+	doomed bool // a chain fails at its end
 }
 
 // met reports whether nothing is left to ask for.
 func (p *plan) met() bool {
-	return !slices.ContainsFunc(p.picked, func(o option) bool { return o.proof == nil })
+	return !p.doomed && !slices.ContainsFunc(p.picked, func(o option) bool { return o.proof == nil })
 }
 
 // proofs returns those that count, in the order of the needs.
@@ -64,27 +57,59 @@ func (p *plan) proofs() []Proof {
 }
 
 // plan returns how the user can meet an ACR with the fewest further proofs, nil
-// if that is out of reach. Out of reach is what neither the enrolments alone
-// suffice for nor the proofs alone: if a mixture did, one more proof could turn
-// an answer into a question.
+// if that is out of reach. Of the ways through its chains the first counts that
+// is met, else the first in reach, and only if there is none, one that fails at
+// its end.
 func (j *judge) plan(a ACR, mayEnrol bool) *plan {
-	wants := j.wants(a)
-	if len(wants) == 0 {
-		return nil
-	}
-	p := &plan{acr: a, wants: wants}
-	if p.picked = j.met(a, wants); p.picked != nil {
-		return p
-	}
-	enrolled := j.slots(wants, j.enrolled)
-	switch {
-	case assign(enrolled, a.Distinct, len(wants)) != nil:
-	case mayEnrol:
-		p.enrols = true
-		if assign(j.slots(wants, j.possible), a.Distinct, len(wants)) == nil {
-			return nil
+	variants := j.variants(a)
+	for _, v := range variants {
+		if v.doomed || len(v.wants) == 0 {
+			continue
 		}
-	default:
+		if picked := j.met(a, v.wants); picked != nil {
+			return &plan{acr: a, wants: v.wants, picked: picked}
+		}
+	}
+	for _, enrol := range []bool{false, true} {
+		for _, v := range variants {
+			if v.doomed || len(v.wants) == 0 || enrol && !mayEnrol {
+				continue
+			}
+			if p := j.reach(a, v.wants, enrol); p != nil {
+				return p
+			}
+		}
+	}
+	return j.doomed(a, variants)
+}
+
+// doomed is the plan for a chain in which something required was given up: it
+// goes on to its end.
+func (j *judge) doomed(a ACR, variants []variant) *plan {
+	for _, v := range variants {
+		if !v.doomed {
+			continue
+		}
+		p := &plan{acr: a, wants: v.wants}
+		if len(v.wants) > 0 {
+			if p.picked = j.met(a, v.wants); p.picked == nil {
+				p = j.reach(a, v.wants, false)
+			}
+		}
+		if p != nil {
+			p.doomed = true
+			return p
+		}
+	}
+	return nil
+}
+
+// reach plans what the user could still show. Out of reach is what neither the
+// enrolments alone suffice for nor the proofs alone: if a mixture did, one more
+// proof could turn an answer into a question.
+func (j *judge) reach(a ACR, wants []want, enrol bool) *plan {
+	p := &plan{acr: a, wants: wants, enrols: enrol}
+	if assign(j.slots(wants, func(w want) []option { return p.askable(j, w) }), a.Distinct, len(wants)) == nil {
 		return nil
 	}
 	for asks := 1; asks <= len(wants) && p.picked == nil; asks++ {
@@ -151,10 +176,10 @@ func (j *judge) slots(wants []want, options func(want) []option) [][]option {
 func (j *judge) proved(a ACR, w want) []option {
 	var out []option
 	for i := range j.ledger {
-		if !j.r.fresh(j.ledger[i], w.Need, a, j.x) {
+		if !j.r.fresh(j.ledger[i], w.Need, a, j.x) || !w.first && !j.ledger[i].asSecond() {
 			continue
 		}
-		o := ofProof(&j.ledger[i])
+		o := ofProof(&j.ledger[i]).of(w)
 		same := func(other option) bool {
 			return other.key == o.key && slices.Equal(other.categories, o.categories)
 		}
@@ -170,7 +195,7 @@ func (j *judge) enrolled(w want) []option {
 	var out []option
 	for i, e := range j.has {
 		if slices.Contains(w.AnyOf, e.Factor) {
-			out = append(out, ofEnrolment(&j.has[i]))
+			out = append(out, ofEnrolment(&j.has[i]).of(w))
 		}
 	}
 	return out
@@ -180,12 +205,12 @@ func (j *judge) enrolled(w want) []option {
 // login cannot be enrolled in it.
 func (j *judge) possible(w want) []option {
 	out := j.enrolled(w)
-	if w.index == 0 {
+	if w.first {
 		return out
 	}
 	for _, f := range w.AnyOf {
 		if f.Enrolable() {
-			o := ofEnrolment(&Enrolment{Factor: f, Credential: "new " + string(f)})
+			o := ofEnrolment(&Enrolment{Factor: f, Credential: "new " + string(f)}).of(w)
 			o.enrolment = nil
 			out = append(out, o)
 		}

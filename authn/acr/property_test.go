@@ -79,7 +79,7 @@ func drawProof(t *rapid.T, id int) acr.Proof {
 	p.Credential = fmt.Sprint(p.Factor, rapid.IntRange(0, 1).Draw(t, "credential"))
 	p.AMR = p.Factor.AMR()
 	if p.Factor == acr.Passkey {
-		p.AMR = rapid.SampledFrom([][]string{{"hwk", "user"}, {"hwk", "pin", "user"}, {"fpt", "hwk", "user"}}).Draw(t, "amr")
+		p.AMR = rapid.SampledFrom([][]string{{"hwk"}, {"hwk", "user"}, {"hwk", "pin", "user"}, {"fpt", "hwk", "user"}}).Draw(t, "amr")
 	}
 	return p
 }
@@ -104,7 +104,8 @@ func drawScene(t *rapid.T) scene {
 
 // meets is the definition of a met ACR in the plainest form: some choice of a
 // counting proof and a category for each need, with no credential twice but a
-// verified passkey, and no category twice where they must be distinct.
+// verified passkey, no passkey behind the first need that verified nobody, and
+// no category twice where they must be distinct.
 func (s scene) meets(a acr.ACR) bool {
 	ledger := slices.Clone(s.ledger)
 	if s.x.Device != nil {
@@ -120,6 +121,9 @@ func (s scene) meetsFrom(a acr.ACR, ledger, taken []acr.Proof, categories []stri
 	}
 	for _, p := range ledger {
 		if p.Factor == acr.Device && p.ID != "device" || !s.counts(p, a.Needs[at]) || !mayMeet(p, taken) {
+			continue
+		}
+		if at > 0 && p.Factor == acr.Passkey && !verified(p) {
 			continue
 		}
 		for _, c := range categoriesOf(p) {
@@ -155,7 +159,7 @@ func (s scene) counts(p acr.Proof, n acr.Need) bool {
 }
 
 func verified(p acr.Proof) bool {
-	return p.Factor == acr.Passkey && (slices.Contains(p.AMR, "pin") || slices.Contains(p.AMR, "fpt"))
+	return p.Factor == acr.Passkey && (slices.Contains(p.AMR, "user") || slices.Contains(p.AMR, "fpt"))
 }
 
 func mayMeet(p acr.Proof, taken []acr.Proof) bool {
@@ -352,7 +356,7 @@ func finishes(t *rapid.T) {
 			AMR: e.Factor.AMR(), At: noon,
 		}
 		if e.Factor == acr.Passkey {
-			answer.AMR = []string{"hwk", "pin", "user"}
+			answer.AMR = []string{"hwk", "user"}
 		}
 		s.ledger = append(s.ledger, answer)
 	}

@@ -54,6 +54,11 @@ func merge(list []asked, s Step, i int) []asked {
 			continue
 		}
 		into.AnyOf, into.Usable = factors, usable
+		if len(s.Skip) == 0 {
+			into.Skip = nil // it must be shown for the other one
+		} else if len(into.Skip) > 0 {
+			into.Skip = append(into.Skip, s.Skip...)
+		}
 		into.plans = append(into.plans, i)
 		return list
 	}
@@ -64,7 +69,10 @@ func merge(list []asked, s Step, i int) []asked {
 // possible with the proofs that it counts on.
 func (j *judge) step(p *plan, k int) Step {
 	w := p.wants[k]
-	step := Step{First: w.index == 0}
+	step := Step{First: w.first}
+	if w.skip != "" && !w.first {
+		step.Skip = []string{w.skip}
+	}
 	slots := make([][]option, len(p.picked))
 	for i, o := range p.picked {
 		switch {
@@ -85,7 +93,17 @@ func (j *judge) step(p *plan, k int) Step {
 			fresh = append(fresh, o.factor)
 		}
 	}
-	step.AnyOf = usableOf(w.AnyOf, step.Usable)
+	factors := w.AnyOf
+	if chain := p.acr.Needs[w.index].Chain; w.first && len(chain) > 0 {
+		// The page of the login offers all that a login can begin with.
+		factors = p.acr.Begins()
+		for _, o := range j.enrolled(want{Need: Need{AnyOf: factors}}) {
+			if !slices.Contains(step.Usable, *o.enrolment) {
+				step.Usable = append(step.Usable, *o.enrolment)
+			}
+		}
+	}
+	step.AnyOf = usableOf(factors, step.Usable)
 	if step.Enrol = len(step.Usable) == 0; step.Enrol {
 		step.AnyOf = fresh
 	}

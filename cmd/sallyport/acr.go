@@ -41,10 +41,18 @@ type acrView struct {
 }
 
 type needView struct {
-	AnyOf []acr.Factor `json:"any_of"`
+	AnyOf []acr.Factor `json:"any_of,omitempty"`
+	Chain string       `json:"chain,omitempty"`
+	Links []linkView   `json:"links,omitempty"`
 	// MaxAge is in seconds; nil: no limit.
 	MaxAge *int64   `json:"max_age,omitempty"`
 	Unless []string `json:"unless,omitempty"`
+}
+
+// linkView is one authenticator of a chain.
+type linkView struct {
+	Authenticator acr.Factor  `json:"authenticator"`
+	Criteria      acr.Control `json:"criteria"`
 }
 
 // Run lists.
@@ -87,7 +95,10 @@ func (*acrListCmd) Run(_ context.Context, a *app) error {
 func viewOf(cfg config.Config, one acr.ACR) acrView {
 	v := acrView{Name: one.Name, Distinct: one.Distinct, When: texts(one.When), Default: slices.Index(cfg.DefaultACRs, one.Name) + 1}
 	for _, n := range one.Needs {
-		view := needView{AnyOf: n.AnyOf, Unless: texts(n.Unless)}
+		view := needView{AnyOf: n.AnyOf, Chain: n.ChainName, Unless: texts(n.Unless)}
+		for _, l := range n.Chain {
+			view.Links = append(view.Links, linkView{l.Factor, l.Control})
+		}
 		if n.MaxAge != nil {
 			view.MaxAge = new(int64(*n.MaxAge / time.Second))
 		}
@@ -114,6 +125,13 @@ func texts(list []acr.Condition) []string {
 // text is a need in one line.
 func (n needView) text() string {
 	text := factorList(n.AnyOf)
+	if n.Chain != "" {
+		links := make([]string, len(n.Links))
+		for i, l := range n.Links {
+			links[i] = string(l.Authenticator) + " (" + string(l.Criteria) + ")"
+		}
+		text = "chain " + n.Chain + ": " + strings.Join(links, ", ")
+	}
 	if n.MaxAge != nil {
 		text += " within " + span(time.Duration(*n.MaxAge)*time.Second)
 	}

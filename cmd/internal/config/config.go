@@ -55,6 +55,8 @@ type Config struct {
 	Session Session `koanf:"session"`
 	Tokens  Tokens  `koanf:"tokens"`
 
+	// Chains are lists of authenticators by name, asked in their order.
+	Chains map[string][]Link `koanf:"chains"`
 	// ACRs are the authentication context classes that there are.
 	ACRs []ACR `koanf:"acrs"`
 	// DefaultACRs are those of a login for which nobody names any, the best

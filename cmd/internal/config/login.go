@@ -16,17 +16,27 @@ type ACR struct {
 	When []Condition `koanf:"when"`
 
 	// LoginChain and SecondFactorChain are the factors of a first and a second
-	// need, the latter with distinct; LoginExpires and SecondFactorExpires are
-	// their ages, no limit when left out. They exclude Needs.
+	// need, the latter with distinct, or the name of one of Chains; LoginExpires
+	// and SecondFactorExpires are their ages, no limit when left out. They exclude
+	// Needs.
 	LoginChain          []string       `koanf:"login_chain"`
 	LoginExpires        *time.Duration `koanf:"login_expires"`
 	SecondFactorChain   []string       `koanf:"second_factor_chain"`
 	SecondFactorExpires *time.Duration `koanf:"second_factor_expires"`
 }
 
-// Need is one thing that must be shown.
+// Link is one authenticator of a chain.
+type Link struct {
+	Authenticator string `koanf:"authenticator"`
+	// Criteria is required-continue (the default), required-stop-on-failure,
+	// optional-stop-on-success or optional-continue.
+	Criteria string `koanf:"criteria"`
+}
+
+// Need is one thing that must be shown: any_of, or a chain by its name.
 type Need struct {
 	AnyOf []string `koanf:"any_of"`
+	Chain string   `koanf:"chain"`
 	// MaxAge is how old the proof may be; nil: no limit; 0: it must be made in
 	// the login at hand.
 	MaxAge *time.Duration `koanf:"max_age"`

@@ -20,6 +20,9 @@ acrs:
     needs: [{any_of: [password, passkey], max_age: 12h}, {any_of: [totp], max_age: 6h, unless: [{device: {remembered: true, max_age: 30d}}]}]
   - {name: Office, needs: [{any_of: [password, passkey], max_age: 12h}], when: [{ip: {in: [192.0.2.0/24]}}, {time: {zone: Europe/Paris, days: mon-fri, from: "07:00", to: "20:00"}}, {header: {name: X-Zone, one_of: [lab, hall]}}]}
   - {name: Chained, login_chain: [password], second_factor_chain: [totp, sms_otp], login_expires: 12h, second_factor_expires: 6h}
+  - {name: Linked, login_chain: Office, second_factor_chain: Office}
+chains:
+  Office: [{authenticator: passkey, criteria: optional-stop-on-success}, {authenticator: password}]
 default_acrs: [MFA, Default]
 console_required_acr: MFA
 required_acr: Default
@@ -49,6 +52,9 @@ func TestLoginSettingsOfTheFile(t *testing.T) {
 	got := load(t, config.Source{File: write(t, "c.yaml", loginFile)})
 	want := config.Default()
 	want.TrustedProxies = []string{"10.0.0.0/8"}
+	want.Chains = map[string][]config.Link{"Office": {
+		{Authenticator: "passkey", Criteria: "optional-stop-on-success"}, {Authenticator: "password"},
+	}}
 	want.ACRs = []config.ACR{
 		{Name: "Default", Needs: []config.Need{{AnyOf: []string{"password", "passkey", "federated"}, MaxAge: new(12 * time.Hour)}}},
 		{Name: "MFA", Distinct: true, Needs: []config.Need{
@@ -69,6 +75,7 @@ func TestLoginSettingsOfTheFile(t *testing.T) {
 			Name: "Chained", LoginChain: []string{"password"}, SecondFactorChain: []string{"totp", "sms_otp"},
 			LoginExpires: new(12 * time.Hour), SecondFactorExpires: new(6 * time.Hour),
 		},
+		{Name: "Linked", LoginChain: []string{"Office"}, SecondFactorChain: []string{"Office"}},
 	}
 	want.ConsoleRequiredACR, want.RequiredACR, want.UserFloor = "MFA", "Default", false
 	want.ACRUnmet, want.ACRUnmetError, want.PermittedACRsMode = "downgrade", "unmet_authentication_requirements", "fallback"
@@ -139,6 +146,11 @@ func TestLoginFaultsNameTheirKeys(t *testing.T) {
 		{"inline_enrolment must be left out", func(c *config.Config) { c.InlineEnrolment.Enabled = true }},
 		{"inline_enrolment must be left out", func(c *config.Config) { c.InlineEnrolment.Groups = []string{"staff"} }},
 		{"acrs must define", func(c *config.Config) { c.ACRs = nil }},
+		{`acrs: MFA.needs, entry 1 names chain "Nowhere"`, func(c *config.Config) { c.ACRs[1].Needs[0].Chain = "Nowhere" }},
+		{"chains.1 must be a name", func(c *config.Config) { c.Chains = map[string][]config.Link{"1": {{Authenticator: "password"}}} }},
+		{"chains.A must list", func(c *config.Config) { c.Chains = map[string][]config.Link{"A": {}} }},
+		{"chains.A, entry 1 must name", func(c *config.Config) { c.Chains = map[string][]config.Link{"A": {{}}} }},
+		{"chains.totp must not", func(c *config.Config) { c.Chains = map[string][]config.Link{"totp": {{Authenticator: "totp"}}} }},
 		{"acrs: MFA must have needs", func(c *config.Config) { c.ACRs[1].LoginChain = []string{"password"} }},
 		{"acrs: entry 4.login_chain", func(c *config.Config) {
 			c.ACRs = append(c.ACRs, config.ACR{SecondFactorChain: []string{"totp"}})

@@ -45,6 +45,7 @@ func (c *Config) validateACRs(v *faults) {
 		v.unless(!chains || len(a.LoginChain) > 0, key+".login_chain", "must list at least one factor beside the other chain settings")
 		v.unless(a.SecondFactorExpires == nil || len(a.SecondFactorChain) > 0, key+".second_factor_expires", "needs second_factor_chain")
 	}
+	c.validateChains(v)
 	c.validateConditions(v)
 	for i, name := range c.DefaultACRs {
 		c.knownACR(v, "default_acrs", name)
@@ -58,6 +59,29 @@ func (c *Config) validateACRs(v *faults) {
 	} {
 		if named.name != "" {
 			c.knownACR(v, named.key, named.name)
+		}
+	}
+}
+
+// chainName is the name of a chain.
+var chainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9 _-]{0,63}$`)
+
+// validateChains checks the names of chains and where they are named; what a
+// chain may hold is a matter of package acr.
+func (c *Config) validateChains(v *faults) {
+	for _, name := range slices.Sorted(maps.Keys(c.Chains)) {
+		key := "chains." + name
+		v.unless(chainName.MatchString(name), key, "must be a name of letters, digits, spaces, _ and -, 64 at most")
+		v.unless(len(c.Chains[name]) > 0, key, "must list at least one authenticator")
+		for i, l := range c.Chains[name] {
+			v.unless(l.Authenticator != "", fmt.Sprintf("%s, entry %d", key, i+1), "must name its authenticator")
+			v.unless(l.Authenticator != name, key, "must not have the name of an authenticator")
+		}
+	}
+	for _, a := range c.ACRs {
+		for i, n := range a.Needs {
+			v.unless(n.Chain == "" || c.Chains[n.Chain] != nil, fmt.Sprintf("acrs: %s.needs, entry %d", a.Name, i+1),
+				fmt.Sprintf("names chain %q, which is not one of chains: %s", n.Chain, strings.Join(slices.Sorted(maps.Keys(c.Chains)), ", ")))
 		}
 	}
 }

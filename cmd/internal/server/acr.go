@@ -17,7 +17,7 @@ import (
 func ACRs(cfg config.Config) ([]acr.ACR, error) {
 	out := make([]acr.ACR, len(cfg.ACRs))
 	for i, a := range cfg.ACRs {
-		made, err := acrOf(a)
+		made, err := acrOf(cfg, a)
 		if err != nil {
 			return nil, fmt.Errorf("acrs: %s: %w", a.Name, err)
 		}
@@ -40,21 +40,22 @@ func ACRs(cfg config.Config) ([]acr.ACR, error) {
 func withoutMail(needs []acr.Need) {
 	for i := range needs {
 		needs[i].AnyOf = slices.DeleteFunc(needs[i].AnyOf, func(f acr.Factor) bool { return f == acr.EmailOTP })
+		needs[i].Chain = slices.DeleteFunc(needs[i].Chain, func(l acr.Link) bool { return l.Factor == acr.EmailOTP })
 	}
 }
 
-func acrOf(a config.ACR) (acr.ACR, error) {
+func acrOf(cfg config.Config, a config.ACR) (acr.ACR, error) {
 	out := acr.ACR{Name: a.Name, Distinct: a.Distinct}
 	needs := a.Needs
 	if len(a.LoginChain) > 0 {
-		needs = []config.Need{{AnyOf: a.LoginChain, MaxAge: a.LoginExpires}}
+		needs = []config.Need{chained(cfg, a.LoginChain, a.LoginExpires)}
 		if len(a.SecondFactorChain) > 0 {
-			needs = append(needs, config.Need{AnyOf: a.SecondFactorChain, MaxAge: a.SecondFactorExpires})
+			needs = append(needs, chained(cfg, a.SecondFactorChain, a.SecondFactorExpires))
 			out.Distinct = true
 		}
 	}
 	for _, n := range needs {
-		made := acr.Need{MaxAge: n.MaxAge}
+		made := acr.Need{MaxAge: n.MaxAge, ChainName: n.Chain, Chain: linksOf(cfg.Chains[n.Chain])}
 		for _, f := range n.AnyOf {
 			made.AnyOf = append(made.AnyOf, acr.Factor(f))
 		}
@@ -67,6 +68,26 @@ func acrOf(a config.ACR) (acr.ACR, error) {
 	var err error
 	out.When, err = conditionsOf(a.When)
 	return out, err
+}
+
+// chained is the need of a shorthand: a chain by its name, or any of the factors.
+func chained(cfg config.Config, names []string, age *time.Duration) config.Need {
+	if len(names) == 1 && cfg.Chains[names[0]] != nil {
+		return config.Need{Chain: names[0], MaxAge: age}
+	}
+	return config.Need{AnyOf: names, MaxAge: age}
+}
+
+func linksOf(chain []config.Link) []acr.Link {
+	out := make([]acr.Link, 0, len(chain))
+	for _, l := range chain {
+		control := acr.Control(l.Criteria)
+		if control == "" {
+			control = acr.RequiredContinue
+		}
+		out = append(out, acr.Link{Factor: acr.Factor(l.Authenticator), Control: control})
+	}
+	return out
 }
 
 func conditionsOf(list []config.Condition) ([]acr.Condition, error) {
