@@ -67,6 +67,8 @@ type Config struct {
 	// AuditRetention is how long audit events are kept; 0 keeps them for ever,
 	// less than RestoreWindow is refused.
 	AuditRetention time.Duration
+	// PasswordHistory is how many earlier passwords of a user are kept; 0: none.
+	PasswordHistory int
 	// CopyTarget opens a database that an interrupted copy has left half full,
 	// so that [Copy] can begin again. Nothing else may use it so.
 	CopyTarget bool

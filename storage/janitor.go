@@ -102,6 +102,10 @@ func sweepRules(s *Swept, now time.Time) []sweepRule {
 			(SELECT id FROM login_txns WHERE expires_at < $1 LIMIT $2)`, ago(loginsKept)},
 		{&s.Logins, `DELETE FROM login_codes WHERE id IN
 			(SELECT id FROM login_codes WHERE expires_at <= $1 LIMIT $2)`, micros(now)},
+		{&s.Logins, `DELETE FROM account_flows WHERE id IN
+			(SELECT id FROM account_flows WHERE expires_at < $1 LIMIT $2)`, ago(loginsKept)},
+		{&s.Logins, `DELETE FROM account_messages WHERE id IN
+			(SELECT id FROM account_messages WHERE expires_at <= $1 LIMIT $2)`, micros(now)},
 		// A session is stored before its proofs, in one transaction: a ledger
 		// without one is over.
 		{&s.Logins, `DELETE FROM proofs WHERE (session_id, id) IN (SELECT p.session_id, p.id FROM proofs p

@@ -24,6 +24,8 @@ const (
 	NoticeTOTPRemoved     NoticeKind = "totp_removed"
 	NoticePasswordChanged NoticeKind = "password_changed" // by the user
 	NoticePasswordReset   NoticeKind = "password_reset"   // by somebody else
+	// NoticePasswordRecovered: set by whoever read a message to the user.
+	NoticePasswordRecovered NoticeKind = "password_recovered"
 )
 
 // NoticeKinds lists all kinds.
@@ -31,6 +33,7 @@ func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
 		NoticeEmailAdded, NoticeEmailReplaced, NoticeEmailRemoved, NoticePhoneAdded, NoticePhoneReplaced, NoticePhoneRemoved,
 		NoticeTOTPAdded, NoticeTOTPReplaced, NoticeTOTPRemoved, NoticePasswordChanged, NoticePasswordReset,
+		NoticePasswordRecovered,
 	}
 }
 
@@ -72,6 +75,9 @@ func (t *templates) notice(n Notice) content {
 	author, network := "notice.by_other", "notice.network"
 	if n.Own {
 		author = "notice.by_user"
+	}
+	if n.Kind == NoticePasswordRecovered {
+		author = "notice.by_message"
 	}
 	if n.IP == "" {
 		network = "notice.command"
