@@ -25,8 +25,10 @@ func (e *Engine) Code(ctx context.Context, v Visitor, t Txn, code string) (Grant
 	switch {
 	case !ok:
 		return Grants{}, outOfStep()
-	case code == "":
+	case code == "" && !ask.Waits:
 		return Grants{}, &Refusal{Reason: Missing}
+	case t.Progress.Begun != nil && t.Progress.Begun.First:
+		return e.pluggedFirst(ctx, p, t.Progress.Begun, code)
 	case isCode(ask.Choice.Factor) && t.Progress.Sent != nil && t.Progress.Sent.First:
 		return e.firstCode(ctx, p, t.Progress.Sent, code)
 	}
@@ -36,6 +38,8 @@ func (e *Engine) Code(ctx context.Context, v Visitor, t Txn, code string) (Grant
 		return Grants{}, outOfStep()
 	case isCode(ask.Choice.Factor):
 		return e.sentCode(ctx, p, m, code)
+	case m.auth != nil:
+		return e.pluggedCode(ctx, p, m, code)
 	}
 	return e.appCode(ctx, p, m, code)
 }
@@ -94,7 +98,7 @@ func (e *Engine) appCode(ctx context.Context, p *position, m means, code string)
 	if err := e.attempt(ctx, p, &t); err != nil {
 		return Grants{}, err
 	}
-	app, err := e.cfg.Secrets.TOTP(ctx, p.held.UserID)
+	app, err := e.app(ctx, p.held.UserID, m)
 	if errors.Is(err, totp.ErrNotEnrolled) {
 		return Grants{}, outOfStep()
 	}
@@ -109,7 +113,7 @@ func (e *Engine) appCode(ctx context.Context, p *position, m means, code string)
 		return Grants{}, e.wrong(ctx, p, t)
 	}
 	grants, err := e.prove(ctx, p, e.shown(p, m, func(ctx context.Context, u User) error {
-		if err := e.cfg.Secrets.UseTOTPStep(ctx, app, step); err != nil {
+		if err := e.useStep(ctx, m, app, step); err != nil {
 			return err
 		}
 		return e.succeed(ctx, p, t, u)
@@ -121,6 +125,21 @@ func (e *Engine) appCode(ctx context.Context, p *position, m means, code string)
 		return Grants{}, outOfStep()
 	}
 	return grants, err
+}
+
+// app reads the authenticator app of these means, with its secret.
+func (e *Engine) app(ctx context.Context, userID string, m means) (totp.Enrolment, error) {
+	if m.of.Extra {
+		return e.cfg.Extras.ExtraApp(ctx, userID, m.of.AppID)
+	}
+	return e.cfg.Secrets.TOTP(ctx, userID)
+}
+
+func (e *Engine) useStep(ctx context.Context, m means, app totp.Enrolment, step int64) error {
+	if m.of.Extra {
+		return e.cfg.Extras.UseExtraAppStep(ctx, app, step)
+	}
+	return e.cfg.Secrets.UseTOTPStep(ctx, app, step)
 }
 
 func (e *Engine) shown(p *position, m means, use func(context.Context, User) error) shown {
@@ -226,11 +245,11 @@ func (e *Engine) consume(ctx context.Context, c state.Claims, m means, u User) e
 	if credential != c.CredentialEpoch || factor != c.FactorEpoch {
 		return &Refusal{Reason: CodeExpired}
 	}
-	existing, err := e.enrolled(ctx, u)
+	f, err := e.holdings(ctx, u)
 	if err != nil {
 		return err
 	}
-	if !(factors{existing: existing}).has(m.Factor, m.Credential) {
+	if !f.has(m.Factor, m.Credential) || f.held.Setting(m.Credential).Off {
 		return &Refusal{Reason: CodeExpired}
 	}
 	if err := e.cfg.Sends.Succeeded(ctx, u.ID, delivery.Key(m.channel, c.Value)); err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/authn/session"
 	"github.com/sallyport-id/sallyport/schema"
@@ -94,6 +95,10 @@ type Config struct {
 	Hash          *throttle.Hasher
 	Challenges    challenge.Store
 	Secrets       totp.Store
+	Held          validation.HoldingStore
+	Settings      validation.SettingStore
+	Extras        validation.ExtraStore
+	Devices       DeviceStore
 	Records       validation.Records
 	Paths         *validation.Paths
 	States        *state.Sealer
@@ -101,6 +106,14 @@ type Config struct {
 	Outbox        OutboxStore
 	Audit         audit.Log
 	Life          SessionLife
+	// Authenticators judge further factors, in the order in which they are offered;
+	// none by default.
+	Authenticators []Authenticator
+	// RememberFor is how long a browser can stay remembered, a day to a year; 0: no
+	// browser is.
+	RememberFor time.Duration
+	// Federation is for logins at providers elsewhere; nil: there are none.
+	Federation *Federation
 	// Skew is how many steps before and after the present one a code of an
 	// authenticator app may be of: 0 or 1.
 	Skew int
@@ -136,6 +149,10 @@ func (cfg Config) check() error {
 		{cfg.Hash != nil, "Hash"},
 		{cfg.Challenges != nil, "Challenges"},
 		{cfg.Secrets != nil, "Secrets"},
+		{cfg.Held != nil, "Held"},
+		{cfg.Settings != nil, "Settings"},
+		{cfg.Extras != nil, "Extras"},
+		{cfg.Devices != nil, "Devices"},
 		{cfg.Records != nil, "Records"},
 		{cfg.Paths != nil, "Paths"},
 		{cfg.States != nil, "States"},
@@ -149,7 +166,7 @@ func (cfg Config) check() error {
 			errs = append(errs, errors.New("login engine: "+need.field+" is required"))
 		}
 	}
-	return errors.Join(append(errs, cfg.Life.check(), cfg.bounds())...)
+	return errors.Join(append(errs, cfg.Life.check(), cfg.bounds(), cfg.Federation.check(), checkAuthenticators(cfg.Authenticators))...)
 }
 
 func (cfg Config) bounds() error {
@@ -158,6 +175,9 @@ func (cfg Config) bounds() error {
 	}
 	if cfg.Tries != 0 && (cfg.Tries < challenge.LeastAttempts || cfg.Tries > challenge.MostAttempts) {
 		return fmt.Errorf("login engine: Tries must be %d to %d, not %d", challenge.LeastAttempts, challenge.MostAttempts, cfg.Tries)
+	}
+	if r := cfg.RememberFor; r != 0 && (r < leastRemembered || r > mostRemembered) {
+		return fmt.Errorf("login engine: a browser must be remembered for %v to %v, not %v", leastRemembered, mostRemembered, r)
 	}
 	return nil
 }
@@ -185,6 +205,7 @@ func (l SessionLife) withDefaults() SessionLife {
 // memory but its configuration.
 type Engine struct {
 	cfg      Config
+	plugged  map[acr.Factor]Authenticator
 	purposes map[string]Purpose
 }
 
@@ -200,7 +221,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{cfg: cfg, purposes: map[string]Purpose{}}, nil
+	return &Engine{cfg: cfg, plugged: byFactor(cfg.Authenticators), purposes: map[string]Purpose{}}, nil
 }
 
 // Handle says who asks for transactions of a purpose. Call it before anything

@@ -94,7 +94,7 @@ type Upstream struct {
 // AskFactor asks which of several factors to show.
 type AskFactor struct {
 	User    User
-	Choices []Choice // the one used last first
+	Choices []Choice // the one that the user prefers first, then the one used last
 	MaySkip bool
 	Reason  acr.StepReason
 }
@@ -107,9 +107,15 @@ type AskCode struct {
 	// ResendAt is when another code may be asked for; zero for an app.
 	ResendAt time.Time
 	Digits   int // of the code; 0: not only digits
-	Others   []Choice
-	MaySkip  bool // an optional link of a chain
-	Reason   acr.StepReason
+	// Prompt is what a plugged-in authenticator says, plain text; "": nothing.
+	Prompt string
+	// Waits tells that nothing is typed: Code is asked with "" until it is over.
+	Waits   bool
+	Others  []Choice
+	MaySkip bool // an optional link of a chain
+	// MayRemember offers to remember this browser; Remember is what was said last.
+	MayRemember, Remember bool
+	Reason                acr.StepReason
 }
 
 // AskPasskey asks for a passkey on top of a first factor. Its options are made
@@ -119,7 +125,9 @@ type AskPasskey struct {
 	Choice  Choice // Credential is "": any passkey of the user
 	Others  []Choice
 	MaySkip bool
-	Reason  acr.StepReason
+	// MayRemember and Remember are those of AskCode.
+	MayRemember, Remember bool
+	Reason                acr.StepReason
 }
 
 // AskNewPassword asks for a new password in place of one that must be changed.
@@ -163,8 +171,25 @@ const (
 	SendFailed     RefusalReason = "send_failed"
 	PasswordRules  RefusalReason = "password_rules"
 	Busy           RefusalReason = "busy"
-	Missing        RefusalReason = "missing"     // an empty submission
-	OutOfStep      RefusalReason = "out_of_step" // not what is asked for now: another tab went on
+	Missing        RefusalReason = "missing" // an empty submission
+	// Unavailable: the service behind a factor does not answer.
+	Unavailable RefusalReason = "unavailable"
+	// Waiting: nothing has happened yet; see Kind.Waits.
+	Waiting   RefusalReason = "waiting"
+	// Of logins at providers elsewhere: the person or the provider said no; it
+	// cannot be reached; its answer does not count; it is switched off; the login
+	// there is too old; the account there is nobody's here, or somebody else's; its
+	// user may not log in.
+	UpstreamDenied    RefusalReason = "upstream_denied"
+	UpstreamDown      RefusalReason = "upstream_down"
+	UpstreamInvalid   RefusalReason = "upstream_invalid"
+	UpstreamOff       RefusalReason = "upstream_off"
+	UpstreamStale     RefusalReason = "upstream_stale"
+	UpstreamNotLinked RefusalReason = "upstream_not_linked"
+	UpstreamOther     RefusalReason = "upstream_other"
+	UpstreamInactive  RefusalReason = "upstream_inactive"
+
+	OutOfStep RefusalReason = "out_of_step" // not what is asked for now: another tab went on
 )
 
 // Refusal is an answer that was not accepted. The transaction goes on.
@@ -173,6 +198,8 @@ const (
 type Refusal struct {
 	Reason     RefusalReason
 	RetryAfter time.Duration // 0: at once
+	// Provider is what the provider is called that this is about; "": none.
+	Provider string
 }
 
 // Error implements error.

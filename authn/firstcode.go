@@ -23,7 +23,7 @@ const defaultWait = 30 * time.Second
 // the code is queued, or there is none; a refusal by a limit looks like a send;
 // the destination is not shown (security.md 2.3 and 5).
 func (e *Engine) chooseFirst(ctx context.Context, p *position, ask AskLogin, login string, f acr.Factor) error {
-	if f == acr.Password || !slices.Contains(ask.Factors, f) {
+	if !isCode(f) && e.plugged[f] == nil || !slices.Contains(ask.Factors, f) {
 		return outOfStep()
 	}
 	if login == "" && ask.User == nil {
@@ -32,6 +32,9 @@ func (e *Engine) chooseFirst(ctx context.Context, p *position, ask AskLogin, log
 	user, _, err := e.claimed(ctx, p, ask.User, login)
 	if err != nil {
 		return err
+	}
+	if e.plugged[f] != nil {
+		return e.startFirst(ctx, p, user, accountOfCode(login), f)
 	}
 	return e.sendFirst(ctx, p, user, accountOfCode(login), f)
 }
@@ -96,24 +99,27 @@ func nobodysMeans(f acr.Factor) means {
 
 // meansFor returns how to send a user a code in place of a password, whatever is
 // switched on as a second factor.
-func (e *Engine) meansFor(ctx context.Context, user User, f acr.Factor) (means, bool, error) {
+func (e *Engine) meansFor(ctx context.Context, user User, factor acr.Factor) (means, bool, error) {
 	if user.ID == "" || !user.Active {
 		return means{}, false, nil
 	}
-	existing, err := e.enrolled(ctx, user)
+	f, err := e.holdings(ctx, user)
 	if err != nil {
 		return means{}, false, err
 	}
-	all, err := e.meansOf(ctx, user, existing)
+	all, err := e.meansOf(ctx, user, f)
 	if err != nil {
 		return means{}, false, err
 	}
+	var first means
+	found := false
 	for _, m := range all {
-		if m.Factor == f && !m.closed {
-			return m, true, nil
+		// Of several addresses the preferred one, else the first.
+		if m.Factor == factor && !m.closed && (!found || m.preferred() && !first.preferred()) {
+			first, found = m, true
 		}
 	}
-	return means{}, false, nil
+	return first, found, nil
 }
 
 // pretend answers a send that a limit has refused like one that went out. The

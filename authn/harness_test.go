@@ -173,7 +173,7 @@ func (w *world) node(db *storage.DB, edit func(*authn.Config)) *authn.Engine {
 		PasswordTries: w.limits.passwords, Factors: w.limits.factors,
 		Sends:    must(throttle.NewSends(throttle.SendsConfig{Store: db, Hash: hash, Now: now}))(w),
 		Outcomes: must(throttle.NewOutcomes(db, now))(w), Hash: hash,
-		Challenges: db, Secrets: db, Records: db, Paths: w.paths, States: w.states,
+		Challenges: db, Secrets: db, Held: db, Settings: db, Extras: db, Devices: db, Records: db, Paths: w.paths, States: w.states,
 		Delivery: must(delivery.New(delivery.Config{Service: "Test", Inbox: db, Now: now}))(w),
 		Outbox:   db, Audit: db, Skew: 1, KnownKey: make([]byte, 32),
 		Logger: slog.New(slog.NewTextHandler(w.Output(), nil)), Now: now,

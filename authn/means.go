@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-id/sallyport/authn/acr"
+	"github.com/sallyport-id/sallyport/authn/federated"
 	"github.com/sallyport-id/sallyport/authn/session"
 	"github.com/sallyport-id/sallyport/validation"
 	"github.com/sallyport-id/sallyport/validation/delivery"
+	"github.com/sallyport-id/sallyport/validation/throttle"
 )
 
 // passwordCredential names the password in the ledger; there is one per user.
@@ -22,6 +25,11 @@ type means struct {
 	of       validation.Enrolled
 	channel  delivery.Channel
 	provider *delivery.Provider
+	auth     Authenticator // of a plugged-in factor
+	// any are the credentials of which one is to be shown, where the person does
+	// not say which: passkeys.
+	any      []string
+	setting  validation.CredentialSetting
 	lockedTo time.Time
 	closed   bool // for good
 }
@@ -55,18 +63,21 @@ func factorOf(ch delivery.Channel) acr.Factor {
 	}
 }
 
-// amrOf are the methods of a factor (RFC 8176 section 2).
-func amrOf(f acr.Factor) []string {
-	switch f {
-	case acr.Password:
-		return []string{"pwd"}
-	case acr.SMSOTP:
-		return []string{"otp", "sms"}
-	case acr.VoiceOTP:
-		return []string{"otp", "tel"}
-	default:
-		return []string{"otp"}
+// amrOf are the methods of a factor (RFC 8176 section 2), as its authenticator
+// says where it is plugged in.
+func (e *Engine) amrOf(f acr.Factor) []string {
+	if a := e.plugged[f]; a != nil && a.Kind().AMR != nil {
+		return slices.Clone(a.Kind().AMR)
 	}
+	return f.AMR()
+}
+
+// categoryOf is what a plugged-in factor rests on; "": what its name says.
+func (e *Engine) categoryOf(f acr.Factor) acr.Category {
+	if a := e.plugged[f]; a != nil {
+		return a.Kind().Category
+	}
+	return ""
 }
 
 // factorsOf are the factors as which a credential is shown.
@@ -81,41 +92,115 @@ func factorsOf(kind validation.EnrolledKind) []acr.Factor {
 	}
 }
 
-// enrolled reads the credentials of a user that exist, whatever the user has
+// holdings reads the credentials of a user that exist, whatever the user has
 // switched on.
-func (e *Engine) enrolled(ctx context.Context, u User) ([]validation.Enrolled, error) {
-	r := validation.EnrolledReader{Paths: e.cfg.Paths, Records: e.cfg.Records, Secrets: e.cfg.Secrets}
-	found, err := r.Enrolled(ctx, u.ID, u.Object)
-	if err != nil {
-		return nil, fmt.Errorf("read factors: %w", err)
+func (e *Engine) holdings(ctx context.Context, u User) (f factors, err error) {
+	if f.held, err = e.cfg.Held.Holdings(ctx, u.ID); err != nil {
+		return f, fmt.Errorf("read credentials: %w", err)
 	}
-	return found, nil
+	r := validation.EnrolledReader{Paths: e.cfg.Paths, Records: e.cfg.Records}
+	if f.existing, err = r.Held(ctx, u.ID, u.Object, f.held); err != nil {
+		return f, fmt.Errorf("read factors: %w", err)
+	}
+	for _, a := range e.cfg.Authenticators {
+		found, err := a.Credentials(ctx, u, f.held)
+		if err != nil {
+			return f, fmt.Errorf("read credentials of %s: %w", a.Factor(), err)
+		}
+		for _, c := range found {
+			f.plugged = append(f.plugged, pluggedIn{a, c})
+		}
+	}
+	return f, nil
 }
 
-// meansOf lists how the credentials can be shown now: those that can be reached.
-func (e *Engine) meansOf(ctx context.Context, u User, credentials []validation.Enrolled) ([]means, error) {
+// pluggedIn is a credential of a plugged-in factor.
+type pluggedIn struct {
+	Authenticator
+	Credential
+}
+
+// meansOf lists how the credentials can be shown now: those that can be reached
+// and that the user has not switched off.
+func (e *Engine) meansOf(ctx context.Context, u User, f factors) ([]means, error) {
 	var out []means
-	for _, c := range credentials {
-		d, err := e.cfg.Factors.Check(ctx, u.ID, c.Credential)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range factorsOf(c.Kind) {
-			m := means{Choice: Choice{Factor: f, Credential: c.Credential, Masked: c.Masked}, of: c}
-			if isCode(f) {
-				m.channel = channelOf(f)
-				if m.provider, err = e.cfg.Delivery.Default(m.channel); err != nil || m.provider.Check(c.Value) != nil {
+	for _, c := range f.existing {
+		for _, factor := range factorsOf(c.Kind) {
+			m := means{Choice: Choice{Factor: factor, Credential: c.Credential, Masked: c.Masked}, of: c, setting: c.Setting}
+			if isCode(factor) {
+				m.channel = channelOf(factor)
+				provider, err := e.cfg.Delivery.Default(m.channel)
+				if err != nil || provider.Check(c.Value) != nil {
 					continue
 				}
-			}
-			if !d.Allowed {
-				m.LockedFor, m.lockedTo = d.RetryAfter, e.now().Add(d.RetryAfter)
-				m.closed = d.Limit == limitClosed
+				m.provider = provider
 			}
 			out = append(out, m)
 		}
 	}
-	return out, nil
+	for _, c := range f.plugged {
+		m := means{Choice: Choice{Factor: c.Factor(), Credential: c.Credential.Name, Name: c.Label, Masked: c.Masked}, auth: c.Authenticator}
+		m.setting = f.held.Setting(m.Credential)
+		out = append(out, m)
+	}
+	if m, ok := passkeysOf(f.held); ok {
+		out = append(out, m)
+	}
+	out = slices.DeleteFunc(out, func(m means) bool { return m.setting.Off })
+	return out, e.closures(ctx, u, out)
+}
+
+// passkeysOf are the means of all passkeys that are not switched off: which one
+// is shown, the person chooses in the browser.
+func passkeysOf(held validation.Holdings) (means, bool) {
+	m := means{Choice: Choice{Factor: acr.Passkey}}
+	for _, k := range held.Passkeys {
+		name := passkeyCredential + k.ID
+		s := held.Setting(name)
+		if s.Off {
+			continue
+		}
+		m.any = append(m.any, name)
+		if s.Preferred != "" {
+			m.setting.Preferred = s.Preferred
+		}
+		for _, at := range []time.Time{s.LastUsedAt, k.LastUsedAt} {
+			if at.After(m.setting.LastUsedAt) {
+				m.setting.LastUsedAt = at
+			}
+		}
+	}
+	return m, len(m.any) > 0
+}
+
+// passkeyCredential begins the name of a passkey in the ledger.
+const passkeyCredential = "passkey:"
+
+// closures adds which means take no attempt now. Passkeys cannot be guessed.
+func (e *Engine) closures(ctx context.Context, u User, all []means) error {
+	known := map[string]throttle.Decision{}
+	for i := range all {
+		m := &all[i]
+		if m.setting.Name != "" {
+			m.Name = m.setting.Name
+		}
+		if m.Factor == acr.Passkey {
+			continue
+		}
+		d, ok := known[m.Credential]
+		if !ok {
+			var err error
+			if d, err = e.cfg.Factors.Check(ctx, u.ID, m.Credential); err != nil {
+				return err
+			}
+			known[m.Credential] = d
+		}
+		if !d.Allowed {
+			m.LockedFor, m.lockedTo = d.RetryAfter, e.now().Add(d.RetryAfter)
+			m.closed = d.Limit == limitClosed
+		}
+	}
+	return nil
 }
 
 // Enrolments returns what a user could show: the password, and second factors
@@ -130,25 +215,32 @@ func (e *Engine) Enrolments(ctx context.Context, u User) ([]acr.Enrolment, []Cho
 	for _, m := range f.usable() {
 		choices = append(choices, m.Choice)
 	}
-	return f.enrolments(), choices, nil
+	return e.enrolments(f), choices, nil
 }
 
 // factors is what a user has to log in with.
 type factors struct {
 	password validation.PasswordState
+	held     validation.Holdings
 	existing []validation.Enrolled
+	plugged  []pluggedIn
 	means    []means
+	links    []federated.Link
 	enabled  bool
 }
 
-func (e *Engine) factors(ctx context.Context, u User) (f factors, err error) {
+func (e *Engine) factors(ctx context.Context, u User) (factors, error) {
+	f, err := e.holdings(ctx, u)
+	if err != nil {
+		return f, err
+	}
 	if f.password, err = e.cfg.Passwords.Password(ctx, u.ID); err != nil {
 		return f, fmt.Errorf("read password: %w", err)
 	}
-	if f.existing, err = e.enrolled(ctx, u); err != nil {
+	if f.means, err = e.meansOf(ctx, u, f); err != nil {
 		return f, err
 	}
-	if f.means, err = e.meansOf(ctx, u, f.existing); err != nil {
+	if f.links, err = e.links(ctx, u.ID); err != nil {
 		return f, err
 	}
 	f.enabled = validation.SecondFactorEnabled(u.Object)
@@ -163,40 +255,69 @@ func (f factors) usable() []means {
 	return slices.DeleteFunc(slices.Clone(f.means), func(m means) bool { return m.closed })
 }
 
-func (f factors) enrolments() []acr.Enrolment {
+func (e *Engine) enrolments(f factors) []acr.Enrolment {
 	var out []acr.Enrolment
 	if f.password.Hash != "" {
 		out = append(out, acr.Enrolment{Factor: acr.Password, Credential: passwordCredential})
 	}
+	for _, l := range f.links {
+		out = append(out, acr.Enrolment{Factor: acr.Federated, Credential: linkCredential(l)})
+	}
 	for _, m := range f.usable() {
-		out = append(out, m.enrolment())
+		out = append(out, e.enrolmentsOf(m)...)
 	}
 	return out
 }
 
-func (m means) enrolment() acr.Enrolment {
-	return acr.Enrolment{Factor: m.Factor, Credential: m.Credential, LockedTill: m.lockedTo}
+// enrolmentsOf are the credentials that the means may be.
+func (e *Engine) enrolmentsOf(m means) []acr.Enrolment {
+	names := m.any
+	if names == nil {
+		names = []string{m.Credential}
+	}
+	out := make([]acr.Enrolment, len(names))
+	for i, name := range names {
+		out[i] = acr.Enrolment{Factor: m.Factor, Credential: name, Category: e.categoryOf(m.Factor), LockedTill: m.lockedTo}
+	}
+	return out
+}
+
+// is reports whether the enrolment is one of the credentials of the means.
+func (m means) is(u acr.Enrolment) bool {
+	return u.Factor == m.Factor && (u.Credential == m.Credential || slices.Contains(m.any, u.Credential))
 }
 
 // counted returns the proofs of a ledger whose credential still exists.
-func (f factors) counted(ledger []session.Proof) []acr.Proof {
+func (e *Engine) counted(f factors, ledger []session.Proof) []acr.Proof {
 	var out []acr.Proof
 	for _, p := range ledger {
 		if f.has(p.Factor, p.Credential) {
+			p.Category = e.categoryOf(p.Factor)
 			out = append(out, p.Proof)
 		}
 	}
 	return out
 }
 
+// has reports whether a credential still exists, switched off or not.
 func (f factors) has(factor acr.Factor, credential string) bool {
-	if factor == acr.Password {
+	if strings.HasPrefix(credential, federatedPrefix) {
+		return hasLink(f.links, credential)
+	}
+	switch factor {
+	case acr.Password:
 		return f.password.Hash != ""
-	}
-	if factor != acr.TOTP && !isCode(factor) {
+	case acr.Command:
 		return true // vouched for elsewhere
+	case acr.Passkey:
+		return slices.ContainsFunc(f.held.Passkeys, func(k validation.HeldPasskey) bool { return passkeyCredential+k.ID == credential })
+	case acr.TOTP, acr.EmailOTP, acr.SMSOTP, acr.VoiceOTP:
+		return slices.ContainsFunc(f.existing, func(c validation.Enrolled) bool {
+			return c.Credential == credential && slices.Contains(factorsOf(c.Kind), factor)
+		})
+	default:
+		return slices.ContainsFunc(f.plugged, func(c pluggedIn) bool {
+			return c.Factor() == factor && c.Credential.Name == credential
+		})
 	}
-	return slices.ContainsFunc(f.existing, func(c validation.Enrolled) bool {
-		return c.Credential == credential && slices.Contains(factorsOf(c.Kind), factor)
-	})
 }

@@ -120,7 +120,8 @@ func (e *Engine) Another(ctx context.Context, v Visitor, t Txn) error {
 		return err
 	}
 	sent := t.Progress.Sent
-	if p.req.Subject != "" && (sent == nil || !sent.First) {
+	begun := t.Progress.Begun
+	if p.req.Subject != "" && (sent == nil || !sent.First) && (begun == nil || !begun.First) {
 		return outOfStep()
 	}
 	return e.update(ctx, t, func(g *Progress) { *g = Progress{Chosen: p.req.Subject == ""} })
@@ -156,7 +157,7 @@ func (e *Engine) Skip(ctx context.Context, v Visitor, t Txn) error {
 	if _, err := e.position(ctx, v, t); err != nil {
 		return err
 	}
-	return e.update(ctx, t, func(g *Progress) { g.Verify, g.Factor, g.Credential, g.Sent = nil, "", "", nil })
+	return e.update(ctx, t, func(g *Progress) { g.Verify, g.Factor, g.Credential, g.Sent, g.Begun = nil, "", "", nil, nil })
 }
 
 // Accounts returns the live sessions of the browser, the one in use first.

@@ -25,6 +25,7 @@ type position struct {
 	held    *held  // the one that takes the proofs; nil: none
 	ask     bool   // several would do
 	factors factors
+	device  *Device // by which the browser is remembered for the user; nil: it is not
 	// decision is meaningless while ask is set.
 	decision acr.Decision
 }
@@ -45,7 +46,7 @@ func (e *Engine) position(ctx context.Context, v Visitor, t Txn) (*position, err
 		return nil, fmt.Errorf("ask what %s requires: %w", t.Purpose, err)
 	}
 	// There are no pages yet on which a factor could be enrolled on the way.
-	p.req.Txn, p.req.MayEnrol = t.ID, false
+	p.req.Txn, p.req.MayEnrol, p.req.Skipped = t.ID, false, t.Progress.Skipped
 	if p.live, err = e.browser(ctx, v); err != nil {
 		return nil, err
 	}
@@ -90,16 +91,22 @@ func (e *Engine) decide(ctx context.Context, p *position) error {
 	if p.factors, err = e.factors(ctx, p.held.user); err != nil {
 		return err
 	}
-	ledger, has := p.factors.counted(p.held.Proofs), p.factors.enrolments()
+	if err := e.recall(ctx, p); err != nil {
+		return err
+	}
+	if p.device != nil {
+		x.Device = &p.device.CreatedAt
+	}
+	ledger, has := e.counted(p.factors, p.held.Proofs), e.enrolments(p.factors)
 	p.decision = acr.Decide(p.req, ledger, has, x)
 	if p.factors.enabled || !asksFirst(p.decision) {
 		return nil
 	}
-	// Whoever logs in with a code in place of a password does so with second
-	// factors switched off too.
+	// Whoever logs in with a code, or a passkey, in place of a password does so with
+	// second factors switched off too.
 	for _, m := range p.factors.means {
-		if !m.closed && isCode(m.Factor) {
-			has = append(has, m.enrolment())
+		if !m.closed && (isCode(m.Factor) || m.auth != nil && m.auth.Kind().First || m.Factor == acr.Passkey) {
+			has = append(has, e.enrolmentsOf(m)...)
 		}
 	}
 	again := acr.Decide(p.req, ledger, has, x)
@@ -168,6 +175,9 @@ func (e *Engine) step(p *position) Step {
 
 // firstStep asks for a first factor, or for the code that was sent as one.
 func (e *Engine) firstStep(p *position, step acr.Step) Step {
+	if begun := p.txn.Progress.Begun; begun != nil && begun.First && slices.Contains(step.AnyOf, begun.Factor) && e.plugged[begun.Factor] != nil {
+		return e.askBegun(p, begun, step)
+	}
 	if sent := p.txn.Progress.Sent; sent != nil && sent.First && slices.Contains(step.AnyOf, sent.Factor) {
 		ask := AskCode{
 			Choice:   Choice{Factor: sent.Factor},
@@ -179,8 +189,15 @@ func (e *Engine) firstStep(p *position, step acr.Step) Step {
 		return ask
 	}
 	ask := AskLogin{Hint: p.txn.LoginHint, Fixed: p.req.Subject != "", Reason: step.Reason}
+	if slices.Contains(step.AnyOf, acr.Federated) {
+		if p.held == nil {
+			ask.Upstreams = e.upstreams(nil, nil)
+		} else {
+			ask.Upstreams = e.upstreams(&p.held.user, p.factors.links)
+		}
+	}
 	for _, f := range step.AnyOf {
-		if f == acr.Password || isCode(f) && e.sends(f) {
+		if f == acr.Federated && len(ask.Upstreams) > 0 || f == acr.Password || isCode(f) && e.sends(f) || e.plugged[f] != nil && e.plugged[f].Kind().First {
 			ask.Factors = append(ask.Factors, f)
 		}
 	}
@@ -211,54 +228,91 @@ func (e *Engine) furtherStep(p *position, step acr.Step) Step {
 	if len(open) == 0 {
 		return Failed{Reason: acr.Unreachable}
 	}
+	pick := AskFactor{User: p.held.user, Choices: choicesOf(open), MaySkip: len(step.Skip) > 0, Reason: step.Reason}
 	chosen := slices.IndexFunc(open, func(m means) bool {
 		return m.Factor == p.txn.Progress.Factor && m.Credential == p.txn.Progress.Credential
 	})
-	if chosen < 0 && len(open) == 1 && open[0].Factor == acr.TOTP {
+	// Nothing must be done before the only one, or the preferred one, is asked for.
+	if chosen < 0 && !open[0].starts() && (len(open) == 1 || open[0].preferred()) {
 		chosen = 0
 	}
 	if chosen < 0 {
-		return AskFactor{User: p.held.user, Choices: choicesOf(open), Reason: step.Reason}
+		return pick
 	}
 	m := open[chosen]
-	ask := AskCode{
-		User: p.held.user, Choice: m.Choice, Digits: e.digitsOf(m),
-		Others: choicesOf(slices.Delete(slices.Clone(open), chosen, chosen+1)), Reason: step.Reason,
+	others := choicesOf(slices.Delete(slices.Clone(open), chosen, chosen+1))
+	may, remember := e.mayRemember(p), p.txn.Progress.Remember
+	if m.Factor == acr.Passkey {
+		return AskPasskey{
+			User: p.held.user, Choice: m.Choice, Others: others, MaySkip: pick.MaySkip,
+			MayRemember: may, Remember: remember, Reason: step.Reason,
+		}
 	}
-	if sent := p.txn.Progress.Sent; isCode(m.Factor) {
+	ask := AskCode{
+		User: p.held.user, Choice: m.Choice, Digits: e.digitsOf(m), Others: others, MaySkip: pick.MaySkip,
+		MayRemember: may && m.Factor != acr.RecoveryCode, Remember: remember, Reason: step.Reason,
+	}
+	sent, begun := p.txn.Progress.Sent, p.txn.Progress.Begun
+	switch {
+	case isCode(m.Factor):
 		if sent == nil || !sent.isFor(m) { // not sent, or for something else
-			return AskFactor{User: p.held.user, Choices: choicesOf(open), Reason: step.Reason}
+			return pick
 		}
 		ask.ResendAt = sent.ResendAt
+	case m.auth != nil:
+		if m.starts() && (begun == nil || !begun.isFor(m, e.now())) {
+			return pick
+		}
+		ask.Waits = m.auth.Kind().Waits
+		if begun != nil && begun.isFor(m, e.now()) {
+			ask.Prompt = begun.Prompt
+		}
 	}
 	return ask
 }
+
+// starts reports whether something must be done before these means are asked
+// for, so that the person must choose them.
+func (m means) starts() bool { return isCode(m.Factor) || m.auth != nil && m.auth.Kind().Starts }
+
+// preferred reports whether the user wants to be asked for these means first.
+func (m means) preferred() bool { return m.setting.Preferred == string(m.Factor) }
 
 // isFor reports whether the code was sent for these means.
 func (s *Sent) isFor(m means) bool {
 	return !s.First && s.Factor == m.Factor && s.Credential == m.Credential
 }
 
-// offered are the means for a step, those that were shown last first.
+// offered are the means for a step: what the user prefers, then what was used
+// last; recovery codes come last.
 func (p *position) offered(step acr.Step) []means {
 	var out []means
 	for _, m := range p.factors.usable() {
-		if slices.ContainsFunc(step.Usable, func(u acr.Enrolment) bool {
-			return u.Factor == m.Factor && u.Credential == m.Credential
-		}) {
+		if slices.ContainsFunc(step.Usable, m.is) {
 			out = append(out, m)
 		}
 	}
 	used := func(m means) int64 {
-		var last int64
+		last := m.setting.LastUsedAt
 		for _, q := range p.held.Proofs {
-			if q.Factor == m.Factor && q.Credential == m.Credential {
-				last = max(last, q.At.UnixMicro())
+			if m.is(acr.Enrolment{Factor: q.Factor, Credential: q.Credential}) && q.At.After(last) {
+				last = q.At
 			}
 		}
-		return last
+		return last.UnixMicro()
 	}
-	slices.SortStableFunc(out, func(a, b means) int { return cmp.Compare(used(b), used(a)) })
+	rank := func(m means) int {
+		switch {
+		case m.Factor == acr.RecoveryCode:
+			return 2
+		case m.preferred():
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(out, func(a, b means) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(used(b), used(a)))
+	})
 	return out
 }
 
@@ -280,8 +334,11 @@ func (e *Engine) digits(f acr.Factor) int {
 }
 
 func (e *Engine) digitsOf(m means) int {
-	if isCode(m.Factor) {
+	switch {
+	case isCode(m.Factor):
 		return e.digits(m.Factor)
+	case m.auth != nil:
+		return m.auth.Kind().Digits
 	}
 	return m.of.Digits
 }

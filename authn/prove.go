@@ -17,9 +17,23 @@ type shown struct {
 	factor     acr.Factor
 	credential string
 	first      bool // it logs in; otherwise it comes on top of a first factor
+	// amr are its methods; nil: those of the factor. at is when it was shown, if
+	// not now.
+	amr []string
+	at  time.Time
+	// more was shown with it, somewhere whose word counts for it.
+	more []further
+	// amr replaces the methods of the factor when not nil.
+	amr []string
 	// use consumes what must count once, and judges again what the answer was
 	// judged by, in the transaction. A *Refusal undoes all.
 	use func(ctx context.Context, u User) error
+}
+
+// further is a factor that was shown together with another one.
+type further struct {
+	factor     acr.Factor
+	credential string
 }
 
 // prove appends one proof, in one transaction with all that belongs to it: what
@@ -43,8 +57,12 @@ func (e *Engine) prove(ctx context.Context, p *position, s shown) (Grants, error
 		if err != nil {
 			return err
 		}
+		var was Progress
 		err = e.update(ctx, p.txn, func(g *Progress) {
-			*g = Progress{UserID: u.ID, SessionID: now.ID, Chosen: true, Verify: g.Verify, ConsentAt: g.ConsentAt}
+			was = *g
+			*g = Progress{
+				UserID: u.ID, SessionID: now.ID, Chosen: true, Verify: g.Verify, Skipped: g.Skipped, ConsentAt: g.ConsentAt,
+			}
 		})
 		if err != nil {
 			return err
@@ -52,6 +70,9 @@ func (e *Engine) prove(ctx context.Context, p *position, s shown) (Grants, error
 		grants = Grants{Sessions: secretsWith(secret, p.others(taker), "")}
 		if s.first {
 			grants.Known = e.marksWith(p.visitor, u)
+		}
+		if err := e.used(ctx, p, s, was.Remember, &grants); err != nil {
+			return err
 		}
 		return e.recordProof(ctx, p, s, now, taker != nil)
 	})
@@ -62,6 +83,27 @@ func (e *Engine) prove(ctx context.Context, p *position, s shown) (Grants, error
 		return Grants{}, err
 	}
 	return grants, nil
+}
+
+// used notes when a further credential was used, and remembers the browser if
+// that was asked for. What saves a user who has lost the others, a recovery
+// code, makes no browser remembered.
+func (e *Engine) used(ctx context.Context, p *position, s shown, remember bool, grants *Grants) error {
+	if s.factor == acr.Password {
+		return nil // logins are listed elsewhere
+	}
+	if err := e.cfg.Settings.UseCredential(ctx, s.user.ID, s.credential, e.now()); err != nil {
+		return fmt.Errorf("record use of credential: %w", err)
+	}
+	if s.first || !remember || s.factor == acr.RecoveryCode || e.cfg.RememberFor == 0 {
+		return nil
+	}
+	devices, err := e.remember(ctx, p, s.user)
+	if err != nil {
+		return err
+	}
+	grants.Devices = devices
+	return nil
 }
 
 // taker writes the proof into the session that takes it: the one that the
@@ -142,10 +184,14 @@ func (e *Engine) proof(p *position, s shown, of session.Session) (session.Proof,
 	if err != nil {
 		return session.Proof{}, err
 	}
+	amr := s.amr
+	if amr == nil {
+		amr = e.amrOf(s.factor)
+	}
 	return session.Proof{
 		Proof: acr.Proof{
 			ID: id, Session: of.ID, User: s.user.ID, Credential: s.credential, Txn: p.txn.ID,
-			Factor: s.factor, AMR: amrOf(s.factor), At: e.now(),
+			Factor: s.factor, AMR: amr, At: e.now(),
 		},
 		Second: !s.first && slices.ContainsFunc(of.Proofs, func(q session.Proof) bool { return q.Credential != s.credential }),
 	}, nil

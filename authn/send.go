@@ -45,7 +45,7 @@ func (e *Engine) Choose(ctx context.Context, v Visitor, t Txn, login string, f a
 	switch step := e.step(p).(type) {
 	case AskLogin:
 		return e.chooseFirst(ctx, p, step, login, f)
-	case AskFactor, AskCode:
+	case AskFactor, AskCode, AskPasskey:
 		return e.chooseFurther(ctx, p, f, credential)
 	}
 	return outOfStep()
@@ -60,7 +60,17 @@ func (e *Engine) Send(ctx context.Context, v Visitor, t Txn) error {
 	}
 	ask, ok := e.step(p).(AskCode)
 	sent := t.Progress.Sent
-	if !ok || sent == nil || !isCode(ask.Choice.Factor) {
+	begun := t.Progress.Begun
+	switch {
+	case ok && begun != nil && begun.First && e.plugged[begun.Factor] != nil:
+		return e.startFirstAgain(ctx, p, begun)
+	case ok && begun != nil && ask.Choice.Factor == begun.Factor && !begun.First:
+		m, ok := p.find(begun.Factor, begun.Credential)
+		if !ok || !m.starts() {
+			return outOfStep()
+		}
+		return e.startPlugged(ctx, p, m)
+	case !ok || sent == nil || !isCode(ask.Choice.Factor):
 		return outOfStep()
 	}
 	if sent.First {
@@ -99,7 +109,10 @@ func (e *Engine) chooseFurther(ctx context.Context, p *position, f acr.Factor, c
 	if m.LockedFor > 0 {
 		return &Refusal{Reason: FactorLocked, RetryAfter: m.LockedFor}
 	}
-	sent := p.txn.Progress.Sent
+	sent, begun := p.txn.Progress.Sent, p.txn.Progress.Begun
+	if m.auth != nil && m.starts() && (begun == nil || !begun.isFor(m, e.now())) {
+		return e.startPlugged(ctx, p, m)
+	}
 	if !isCode(f) || sent != nil && sent.isFor(m) && e.now().Before(sent.Expires) {
 		return e.update(ctx, p.txn, func(g *Progress) { g.Factor, g.Credential = f, m.Credential })
 	}

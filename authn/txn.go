@@ -80,6 +80,13 @@ type Progress struct {
 	Credential string     `json:"credential,omitempty"`
 	// Sent is the code on its way, if one is.
 	Sent *Sent `json:"sent,omitempty"`
+	// Begun is the attempt at a plugged-in factor that is under way, if one is.
+	Begun *Begun `json:"begun,omitempty"`
+	// Remember tells that this browser is to be remembered with the next proof of
+	// a further factor.
+	Remember bool `json:"remember,omitempty"`
+	// Skipped are the links of chains that were given up; see acr.Step.Skip.
+	Skipped []string `json:"skipped,omitempty"`
 	// Verify are names of ACRs that the person wants to reach beyond what is
 	// required, to unlock scopes.
 	Verify []string `json:"verify,omitempty"`
@@ -97,6 +104,18 @@ type Sent struct {
 	Masked     string     `json:"masked"`
 	ResendAt   time.Time  `json:"resend_at"`
 	Expires    time.Time  `json:"expires"`
+}
+
+// Begun is an attempt at a plugged-in factor.
+type Begun struct {
+	Factor     acr.Factor      `json:"factor"`
+	Credential string          `json:"credential,omitempty"`
+	First      bool            `json:"first,omitempty"`
+	Account    string          `json:"account,omitempty"` // of counters, of a first factor
+	UserID     string          `json:"user_id,omitempty"` // of a first factor, "": nobody
+	Data       json.RawMessage `json:"data,omitempty"`
+	Prompt     string          `json:"prompt,omitempty"`
+	Expires    time.Time       `json:"expires,omitzero"`
 }
 
 // TxnStore keeps transactions. Every method joins the transaction of ctx.

@@ -31,14 +31,17 @@ const (
 // earlier password can be finished.
 func (db *DB) SetPassword(ctx context.Context, userID, hash string, at time.Time) error {
 	return db.inWriter(ctx, "set password", func(ctx context.Context, w querier) error {
-		var err error
+		err := db.keepEarlier(ctx, w, userID)
+		if err != nil {
+			return err
+		}
 		if hash == "" {
 			_, err = w.ExecContext(ctx, deletePassword, userID)
 		} else {
 			_, err = w.ExecContext(ctx, upsertPassword, userID, hash, micros(at))
 		}
 		if err == nil {
-			_, err = w.ExecContext(ctx, bumpCredential, userID)
+			err = raiseEpoch(ctx, w, userID, bumpCredential, userID)
 		}
 		return err
 	})

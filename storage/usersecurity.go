@@ -51,8 +51,7 @@ func (db *DB) Epochs(ctx context.Context, userID, factor string) (credential, ep
 // deactivation. It joins the transaction of ctx.
 func (db *DB) BumpCredentialEpoch(ctx context.Context, userID string) error {
 	return db.inWriter(ctx, "raise credential epoch", func(ctx context.Context, w querier) error {
-		_, err := w.ExecContext(ctx, bumpCredential, userID)
-		return err
+		return raiseEpoch(ctx, w, userID, bumpCredential, userID)
 	})
 }
 
@@ -65,9 +64,18 @@ func (db *DB) BumpFactorEpoch(ctx context.Context, userID, factor string) error 
 				return err
 			}
 		}
-		_, err := w.ExecContext(ctx, bumpFactor, userID, factor)
-		return err
+		return raiseEpoch(ctx, w, userID, bumpFactor, userID, factor)
 	})
+}
+
+// raiseEpoch raises an epoch by a statement. Browsers that were remembered
+// before are forgotten with it (security.md section 6).
+func raiseEpoch(ctx context.Context, w querier, userID, statement string, args ...any) error {
+	if _, err := w.ExecContext(ctx, statement, args...); err != nil {
+		return err
+	}
+	_, err := w.ExecContext(ctx, forgetBrowsers, userID)
+	return err
 }
 
 // inWriter runs fn with the writer in the transaction of ctx or one of its own.

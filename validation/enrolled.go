@@ -38,9 +38,15 @@ type Enrolled struct {
 	// codes.
 	AppID  string
 	Digits int
+	// Extra tells that it is a further one, which SCIM does not see.
+	Extra bool
+	// Setting is what the user has set for it; see EnrolledReader.
+	Setting CredentialSetting
 }
 
-// EnrolledReader reads what users have enrolled. Every field is required.
+// EnrolledReader reads what users have enrolled: the app, the address and the
+// number that SCIM sees with Enrolled, all with their settings with Held. Every
+// field is required for Enrolled, all but Secrets for Held.
 type EnrolledReader struct {
 	Paths   *Paths
 	Records Records
@@ -57,12 +63,57 @@ func (r EnrolledReader) Enrolled(ctx context.Context, userID string, user schema
 	app, err := r.Secrets.TOTP(ctx, userID)
 	switch {
 	case err == nil:
-		out = append(out, Enrolled{
-			Kind: EnrolledTOTP, Credential: factorTOTP + ":" + app.ID, Factor: factorTOTP, AppID: app.ID, Digits: app.Digits,
-		})
+		out = append(out, enrolledApp(app.ID, app.Digits))
 	case !errors.Is(err, totp.ErrNotEnrolled):
 		return nil, fmt.Errorf("read authenticator app: %w", err)
 	}
+	values, err := r.values(ctx, userID, user)
+	return append(out, values...), err
+}
+
+// Held returns what Enrolled does and further apps, addresses and numbers, off
+// or not, with their settings; has is what the store holds of the user.
+func (r EnrolledReader) Held(ctx context.Context, userID string, user schema.Object, has Holdings) ([]Enrolled, error) {
+	var out []Enrolled
+	if has.App != nil {
+		out = append(out, enrolledApp(has.App.ID, has.App.Digits))
+	}
+	for _, app := range has.Apps {
+		e := enrolledApp(app.ID, app.Digits)
+		e.Factor, e.Extra = e.Credential, true
+		out = append(out, e)
+	}
+	values, err := r.values(ctx, userID, user)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, values...)
+	for _, a := range has.Addresses {
+		name := ExtraCredential(a.Kind, a.ID)
+		out = append(out, Enrolled{
+			Kind: a.Kind, Credential: name, Factor: name, Value: a.Value, Masked: delivery.Mask(channelOfKind(a.Kind), a.Value), Extra: true,
+		})
+	}
+	for i := range out {
+		out[i].Setting = has.Setting(out[i].Credential)
+	}
+	return out, nil
+}
+
+func enrolledApp(id string, digits int) Enrolled {
+	return Enrolled{Kind: EnrolledTOTP, Credential: ExtraCredential(EnrolledTOTP, id), Factor: factorTOTP, AppID: id, Digits: digits}
+}
+
+func channelOfKind(kind EnrolledKind) delivery.Channel {
+	if kind == EnrolledPhone {
+		return delivery.SMS
+	}
+	return delivery.Email
+}
+
+// values are the validated values of the configured paths, in their order.
+func (r EnrolledReader) values(ctx context.Context, userID string, user schema.Object) ([]Enrolled, error) {
+	var out []Enrolled
 	for _, p := range r.Paths.All() {
 		value := p.Get(user)
 		if value == "" {
@@ -84,13 +135,13 @@ func (r EnrolledReader) Enrolled(ctx context.Context, userID string, user schema
 }
 
 func (p *Path) enrolled(value string, at time.Time) Enrolled {
-	kind, channel := EnrolledEmail, delivery.Email
+	kind := EnrolledEmail
 	if p.channel.Telephone() {
-		kind, channel = EnrolledPhone, delivery.SMS
+		kind = EnrolledPhone
 	}
 	return Enrolled{
 		Kind: kind, Credential: string(kind) + ":" + p.Key + ":" + strconv.FormatInt(at.UnixMicro(), 10),
-		Factor: p.canonical, Text: p.Text, Value: value, Masked: delivery.Mask(channel, value),
+		Factor: p.canonical, Text: p.Text, Value: value, Masked: delivery.Mask(channelOfKind(kind), value),
 	}
 }
 

@@ -63,7 +63,8 @@ func (d *Directory) newEngine(ctx context.Context, l *limits, states *state.Seal
 	d.engine, err = authn.New(authn.Config{
 		Users: d.db, Txns: d.db, Sessions: d.db, Ender: d.db, Tx: d.db, Passwords: d.db, Hasher: loginHasher{d.hasher},
 		PasswordTries: l.password, Factors: l.factors, Sends: l.sends, Outcomes: l.outcomes, Hash: l.hash, Tries: l.tries,
-		Challenges: d.db, Secrets: d.db, Records: d.db, Paths: d.follower.Paths, States: states,
+		Challenges: d.db, Secrets: d.db, Held: d.db, Settings: d.db,
+		Extras: d.db, Devices: d.db, Records: d.db, Paths: d.follower.Paths, States: states,
 		Delivery: d.Delivery, Outbox: d.db, Audit: d.db, Life: authn.SessionLife{Idle: idle, Absolute: absolute},
 		Skew: d.cfg.SecondFactors.TOTP.Skew, KnownKey: known, PasswordChanged: d.passwordChanged,
 		Logger: d.logger, Now: d.now,
