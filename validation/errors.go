@@ -54,6 +54,16 @@ func pathNotConfigured() *scim.Error {
 	return scim.NewError(http.StatusBadRequest, scim.TypeInvalidPath, "attributePath is not configured for validation.")
 }
 
+func badEmail() *scim.Error { return invalidValue("attributeValue is not a valid e-mail address.") }
+
+func badPhone() *scim.Error {
+	return invalidValue("attributeValue is not a valid telephone number in E.164 form.")
+}
+
+func badPassword() *scim.Error {
+	return invalidValue("The new password does not meet the requirements.")
+}
+
 func cannotReceive() *scim.Error {
 	return invalidValue("attributeValue cannot receive a code.")
 }

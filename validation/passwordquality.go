@@ -3,10 +3,7 @@ package validation
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strconv"
-
-	"github.com/sallyport-id/sallyport/scim"
 )
 
 const (
@@ -90,7 +87,7 @@ func (s *Service) checkQuality(t Target, req passwordRequest) error {
 	if !bad {
 		return nil
 	}
-	e := scim.NewError(http.StatusBadRequest, scim.TypeInvalidValue, "The new password does not meet the requirements.")
+	e := badPassword()
 	e.Members = map[string]any{passwordErrorURN: map[string]any{"passwordRequirements": all}}
 	return e
 }

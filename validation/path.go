@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/sallyport-id/sallyport/schema"
@@ -188,19 +189,54 @@ func (p *Path) Set(o schema.Object, value string) {
 	}
 }
 
+// Clear takes the value away: of a multi-valued attribute the whole element that
+// the filter picks, for the rest of it describes that value.
+func (p *Path) Clear(o schema.Object) {
+	holder := o
+	if p.ref.URN != "" {
+		holder, _ = o[p.ref.URN].(schema.Object)
+	}
+	name := p.ref.Attr.Name
+	switch {
+	case p.match != nil:
+		list, _ := holder[name].([]any)
+		gone := p.element(holder[name])
+		rest := make([]any, 0, len(list))
+		for _, e := range list {
+			if one, ok := e.(schema.Object); gone == nil || !ok || !same(one, gone) {
+				rest = append(rest, e)
+			}
+		}
+		if holder[name] = rest; len(rest) == 0 {
+			delete(holder, name)
+		}
+	case p.ref.Sub != nil:
+		if complexValue, ok := holder[name].(schema.Object); ok {
+			delete(complexValue, p.value.Name)
+		}
+	default:
+		delete(holder, name)
+	}
+}
+
+// same reports whether two objects are one, not only alike.
+func same(a, b schema.Object) bool {
+	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
+}
+
 // normal returns the normalised form of a value of the path: an address with
 // its domain in lower-case A-labels, or a number in E.164 form.
 func (p *Path) normal(value string) (string, error) {
 	if p.channel.Telephone() {
 		phone, err := delivery.ParsePhone(value)
 		if err != nil {
-			return "", invalidValue("attributeValue is not a valid telephone number in E.164 form.").Because(err)
+			return "", badPhone().Because(err)
 		}
 		return phone.E164, nil
 	}
 	address, err := delivery.ParseEmail(value)
 	if err != nil {
-		return "", invalidValue("attributeValue is not a valid e-mail address.").Because(err)
+		return "", badEmail().Because(err)
 	}
 	return address, nil
 }

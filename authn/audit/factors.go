@@ -25,6 +25,9 @@ const (
 	FactorRemoved          Name = "factor.removed"
 	FactorPaused           Name = "factor.paused"
 	FactorDisabled         Name = "factor.disabled"
+	// FactorChanged: its user renamed a credential, switched it off or on for
+	// logins, or chose to be asked for it first. Detail: kind, credential, change.
+	FactorChanged Name = "factor.changed"
 	// AddressValidated: the user has proved to hold the address or number.
 	AddressValidated Name = "address.validated"
 	// NoticeDropped: a user was not told of a change, since the message could

@@ -22,8 +22,10 @@ const (
 	NoticeTOTPAdded       NoticeKind = "totp_added"
 	NoticeTOTPReplaced    NoticeKind = "totp_replaced"
 	NoticeTOTPRemoved     NoticeKind = "totp_removed"
-	NoticePasswordChanged NoticeKind = "password_changed" // by the user
-	NoticePasswordReset   NoticeKind = "password_reset"   // by somebody else
+	NoticeFactorOff       NoticeKind = "factor_off"        // one, for logins
+	NoticeSecondFactorOff NoticeKind = "second_factor_off" // all
+	NoticePasswordChanged NoticeKind = "password_changed"  // by the user
+	NoticePasswordReset   NoticeKind = "password_reset"    // by somebody else
 	// NoticePasswordRecovered: set by whoever read a message to the user.
 	NoticePasswordRecovered NoticeKind = "password_recovered"
 )
@@ -32,7 +34,8 @@ const (
 func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
 		NoticeEmailAdded, NoticeEmailReplaced, NoticeEmailRemoved, NoticePhoneAdded, NoticePhoneReplaced, NoticePhoneRemoved,
-		NoticeTOTPAdded, NoticeTOTPReplaced, NoticeTOTPRemoved, NoticePasswordChanged, NoticePasswordReset,
+		NoticeTOTPAdded, NoticeTOTPReplaced, NoticeTOTPRemoved, NoticeFactorOff, NoticeSecondFactorOff,
+		NoticePasswordChanged, NoticePasswordReset,
 		NoticePasswordRecovered,
 	}
 }
