@@ -48,24 +48,42 @@ func b64() *base64.Encoding { return base64.RawStdEncoding.Strict() }
 // String prints the PHC string:
 //
 //	$argon2id$v=19$m=19456,t=2,p=1[,keyid=<kid>]$<salt>$<tag>
-func (e encoded) String() string {
+func (e encoded) String() string { return e.prefix() + "$" + b64().EncodeToString(e.tag) }
+
+// prefix is String without the tag.
+func (e encoded) prefix() string {
 	var keyid string
 	if e.kid != "" {
 		keyid = ",keyid=" + b64().EncodeToString([]byte(e.kid))
 	}
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d%s$%s$%s", argon2.Version,
-		e.params.Memory, e.params.Time, e.params.Threads, keyid,
-		b64().EncodeToString(e.salt), b64().EncodeToString(e.tag))
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d%s$%s", argon2.Version,
+		e.params.Memory, e.params.Time, e.params.Threads, keyid, b64().EncodeToString(e.salt))
 }
 
 // parse takes a PHC string apart. It accepts exactly what String prints.
 func parse(phc string) (encoded, error) {
-	var e encoded
 	if len(phc) > maxPHC {
-		return e, fmt.Errorf("%w: too long", ErrFormat)
+		return encoded{}, fmt.Errorf("%w: too long", ErrFormat)
 	}
-	parts := strings.Split(phc, "$")
-	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != "v="+strconv.Itoa(argon2.Version) {
+	cut := strings.LastIndexByte(phc, '$')
+	if cut < 0 {
+		return encoded{}, ErrFormat
+	}
+	e, err := parsePrefix(phc[:cut])
+	if err != nil {
+		return encoded{}, err
+	}
+	if e.tag, err = parseBytes("tag", phc[cut+1:], minTag); err != nil {
+		return encoded{}, err
+	}
+	return e, nil
+}
+
+// parsePrefix takes apart what prefix prints.
+func parsePrefix(text string) (encoded, error) {
+	var e encoded
+	parts := strings.Split(text, "$")
+	if len(text) > maxPHC || len(parts) != 5 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != "v="+strconv.Itoa(argon2.Version) {
 		return e, ErrFormat
 	}
 	var err error
@@ -73,9 +91,6 @@ func parse(phc string) (encoded, error) {
 		return encoded{}, err
 	}
 	if e.salt, err = parseBytes("salt", parts[4], minSalt); err != nil {
-		return encoded{}, err
-	}
-	if e.tag, err = parseBytes("tag", parts[5], minTag); err != nil {
 		return encoded{}, err
 	}
 	return e, nil
