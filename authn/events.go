@@ -26,6 +26,12 @@ type loginDetail struct {
 	Provider    string     `json:"provider,omitempty"`
 	Limit       string     `json:"limit,omitempty"`
 	Ended       int64      `json:"sessions_ended,omitempty"`
+	// Of logins at providers elsewhere: its id, the account there, and what the
+	// operator should know.
+	Upstream string `json:"upstream,omitempty"`
+	Issuer   string `json:"issuer,omitempty"`
+	Subject  string `json:"subject,omitempty"`
+	Note     string `json:"note,omitempty"`
 }
 
 // event is an event of a visitor about a user; userID "" is nobody that exists.

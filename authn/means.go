@@ -240,9 +240,7 @@ func (e *Engine) factors(ctx context.Context, u User) (factors, error) {
 	if f.means, err = e.meansOf(ctx, u, f); err != nil {
 		return f, err
 	}
-	if f.links, err = e.links(ctx, u.ID); err != nil {
-		return f, err
-	}
+	f.links = e.openLinks(u.ID, f.held)
 	f.enabled = validation.SecondFactorEnabled(u.Object)
 	return f, nil
 }

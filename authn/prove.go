@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/audit"
@@ -17,10 +18,8 @@ type shown struct {
 	factor     acr.Factor
 	credential string
 	first      bool // it logs in; otherwise it comes on top of a first factor
-	// amr are its methods; nil: those of the factor. at is when it was shown, if
-	// not now.
-	amr []string
-	at  time.Time
+	// at is when it was shown, if not now.
+	at time.Time
 	// more was shown with it, somewhere whose word counts for it.
 	more []further
 	// amr replaces the methods of the factor when not nil.
@@ -136,14 +135,16 @@ func (e *Engine) taker(ctx context.Context, p *position, s shown, secret string)
 // append adds the proof to a session and gives it another secret, so that what
 // an earlier cookie knew is worth nothing.
 func (e *Engine) append(ctx context.Context, p *position, s shown, to session.Session, secret string) error {
-	proof, err := e.proof(p, s, to)
+	proofs, err := e.proofs(p, s, to)
 	if err != nil {
 		return err
 	}
 	now := e.now()
 	err = e.cfg.Sessions.RotateSession(ctx, to.ID, to.SecretHash, session.Hash(secret), now.Add(e.cfg.Life.Idle), now)
-	if err == nil {
-		err = e.cfg.Sessions.AddProof(ctx, proof, now)
+	for _, proof := range proofs {
+		if err == nil {
+			err = e.cfg.Sessions.AddProof(ctx, proof, now)
+		}
 	}
 	if errors.Is(err, session.ErrNotFound) {
 		return outOfStep()
@@ -167,18 +168,35 @@ func (e *Engine) start(ctx context.Context, p *position, s shown, secret string)
 	if p.visitor.IP.IsValid() {
 		out.IP = p.visitor.IP.String()
 	}
-	proof, err := e.proof(p, s, out)
-	if err != nil {
+	if out.Proofs, err = e.proofs(p, s, out); err != nil {
 		return session.Session{}, err
 	}
-	out.Proofs = []session.Proof{proof}
 	if err := e.cfg.Sessions.StartSession(ctx, out); err != nil {
 		return session.Session{}, fmt.Errorf("start session: %w", err)
 	}
 	return out, nil
 }
 
-// proof is the row of the ledger.
+// proofs are the rows of the ledger: one, and one for everything that was shown
+// with it.
+func (e *Engine) proofs(p *position, s shown, of session.Session) ([]session.Proof, error) {
+	first, err := e.proof(p, s, of)
+	if err != nil {
+		return nil, err
+	}
+	out := []session.Proof{first}
+	for _, m := range s.more {
+		more, err := e.proof(p, shown{user: s.user, factor: m.factor, credential: m.credential, first: s.first, at: s.at}, of)
+		if err != nil {
+			return nil, err
+		}
+		more.Second = true
+		out = append(out, more)
+	}
+	return out, nil
+}
+
+// proof is one row of the ledger.
 func (e *Engine) proof(p *position, s shown, of session.Session) (session.Proof, error) {
 	id, err := newID()
 	if err != nil {
@@ -188,10 +206,14 @@ func (e *Engine) proof(p *position, s shown, of session.Session) (session.Proof,
 	if amr == nil {
 		amr = e.amrOf(s.factor)
 	}
+	at := s.at
+	if at.IsZero() {
+		at = e.now()
+	}
 	return session.Proof{
 		Proof: acr.Proof{
 			ID: id, Session: of.ID, User: s.user.ID, Credential: s.credential, Txn: p.txn.ID,
-			Factor: s.factor, AMR: amr, At: e.now(),
+			Factor: s.factor, AMR: amr, At: at,
 		},
 		Second: !s.first && slices.ContainsFunc(of.Proofs, func(q session.Proof) bool { return q.Credential != s.credential }),
 	}, nil
