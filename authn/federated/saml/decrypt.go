@@ -1,16 +1,19 @@
 package saml
 
 import (
+	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/rsa"
+	_ "crypto/sha1" // of OAEP, where it need not resist collisions
+	_ "crypto/sha256"
+	_ "crypto/sha512"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/beevik/etree"
-	"github.com/crewjam/saml/xmlenc"
 )
 
 // How data may be encrypted for us (XML Encryption 1.1 section 5). RSA with the
@@ -20,11 +23,11 @@ const (
 	aes128cbc = nsXMLEnc + "aes128-cbc"
 	aes192cbc = nsXMLEnc + "aes192-cbc"
 	aes256cbc = nsXMLEnc + "aes256-cbc"
-	aes128gcm = "http://www.w3.org/2009/xmlenc11#aes128-gcm"
-	aes192gcm = "http://www.w3.org/2009/xmlenc11#aes192-gcm"
-	aes256gcm = "http://www.w3.org/2009/xmlenc11#aes256-gcm"
+	aes128gcm = nsXMLEnc11 + "aes128-gcm"
+	aes192gcm = nsXMLEnc11 + "aes192-gcm"
+	aes256gcm = nsXMLEnc11 + "aes256-gcm"
 	rsaOAEP   = nsXMLEnc + "rsa-oaep-mgf1p"
-	rsaOAEP11 = "http://www.w3.org/2009/xmlenc11#rsa-oaep"
+	rsaOAEP11 = nsXMLEnc11 + "rsa-oaep"
 )
 
 // cipherKeySize returns the length of the key of a cipher in bytes, 0 if it is
@@ -60,14 +63,19 @@ func (k Key) openAssertion(el *etree.Element) (*etree.Element, error) {
 	if err != nil {
 		return nil, err
 	}
-	if method := methodOf(wrapped); !slices.Contains([]string{rsaOAEP, rsaOAEP11}, method) {
-		return nil, fmt.Errorf("key encrypted with %q", method)
+	options, err := paddingOf(wrapped)
+	if err != nil {
+		return nil, err
+	}
+	sealedKey, err := cipherValue(wrapped)
+	if err != nil {
+		return nil, err
 	}
 	sealed, err := cipherValue(data)
 	if err != nil {
 		return nil, err
 	}
-	secret, err := xmlenc.Decrypt(k.private, wrapped)
+	secret, err := k.private.Decrypt(nil, sealedKey, options)
 	if err != nil || len(secret) != size {
 		return nil, errNoOpen
 	}
@@ -85,6 +93,50 @@ func methodOf(el *etree.Element) string {
 		return ""
 	}
 	return method.SelectAttrValue("Algorithm", "")
+}
+
+// paddingOf reads how a key is encrypted (XML Encryption 1.1 section 5.5.2): the
+// older of the two algorithms always has MGF1 with SHA-1.
+func paddingOf(wrapped *etree.Element) (*rsa.OAEPOptions, error) {
+	algorithm := methodOf(wrapped)
+	if algorithm != rsaOAEP && algorithm != rsaOAEP11 {
+		return nil, fmt.Errorf("key encrypted with %q", algorithm)
+	}
+	out := &rsa.OAEPOptions{Hash: crypto.SHA1, MGFHash: crypto.SHA1}
+	for _, part := range childrenOf(wrapped, nsXMLEnc, "EncryptionMethod")[0].ChildElements() {
+		name := part.SelectAttrValue("Algorithm", "")
+		switch {
+		case isElement(part, nsSignature, "DigestMethod"):
+			if out.Hash = hashOf(name); out.Hash == 0 {
+				return nil, fmt.Errorf("key encrypted with the digest %q", name)
+			}
+		case isElement(part, nsXMLEnc11, "MGF") && algorithm == rsaOAEP11:
+			digest, ok := strings.CutPrefix(name, nsXMLEnc11+"mgf1")
+			if out.MGFHash = hashOf("#" + digest); !ok || out.MGFHash == 0 {
+				return nil, fmt.Errorf("key encrypted with the mask %q", name)
+			}
+		default:
+			return nil, fmt.Errorf("key encrypted with a %s", part.Tag)
+		}
+	}
+	return out, nil
+}
+
+// hashOf returns the hash that an algorithm names by its fragment, 0 for none of
+// ours.
+func hashOf(algorithm string) crypto.Hash {
+	_, name, _ := strings.Cut(algorithm, "#")
+	switch name {
+	case "sha1":
+		return crypto.SHA1
+	case "sha256":
+		return crypto.SHA256
+	case "sha384":
+		return crypto.SHA384
+	case "sha512":
+		return crypto.SHA512
+	}
+	return 0
 }
 
 // wrappedKey finds the key: inside the data or beside them (SAML 2.0 Core errata

@@ -17,6 +17,7 @@ const (
 	nsMetadata  = "urn:oasis:names:tc:SAML:2.0:metadata"
 	nsSignature = "http://www.w3.org/2000/09/xmldsig#"
 	nsXMLEnc    = "http://www.w3.org/2001/04/xmlenc#"
+	nsXMLEnc11  = "http://www.w3.org/2009/xmlenc11#"
 )
 
 // Bounds of documents that come from outside. The verifier has a bound of its
