@@ -79,6 +79,9 @@ type Credential struct {
 	// Label is what to call it unless its user has given it a name; Masked is what
 	// may be shown of a destination. Both may be "".
 	Label, Masked string
+	// Spent tells that it can be shown no more; what was proved with it before
+	// still counts.
+	Spent bool
 }
 
 // Attempt is one attempt at a factor.

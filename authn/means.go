@@ -139,6 +139,9 @@ func (e *Engine) meansOf(ctx context.Context, u User, f factors) ([]means, error
 		}
 	}
 	for _, c := range f.plugged {
+		if c.Spent {
+			continue
+		}
 		m := means{Choice: Choice{Factor: c.Factor(), Credential: c.Credential.Name, Name: c.Label, Masked: c.Masked}, auth: c.Authenticator}
 		m.setting = f.held.Setting(m.Credential)
 		out = append(out, m)

@@ -16,6 +16,7 @@ type factorDetail struct {
 	Destination string `json:"destination,omitempty"` // masked
 	Provider    string `json:"provider,omitempty"`
 	Limit       string `json:"limit,omitempty"`
+	Count       int    `json:"count,omitempty"` // of recovery codes
 }
 
 func (d factorDetail) limit(name string) factorDetail {

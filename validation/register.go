@@ -20,6 +20,8 @@ func (s *Service) Register(e *echo.Echo, mw ...echo.MiddlewareFunc) {
 		r.totp(name)
 	}
 	r.password()
+	r.secondPassword()
+	r.recoveryCodes()
 	r.sessions()
 	r.consents()
 	r.account()

@@ -75,6 +75,11 @@ type Config struct {
 	Passwords     PasswordStore
 	Hasher        PasswordHasher
 	PasswordTries *throttle.Passwords
+	// SecondPasswords, Recovery and Holdings serve secondPassword and
+	// recoveryCodes.
+	SecondPasswords SecondPasswordStore
+	Recovery        RecoverySets
+	Holdings        HoldingStore
 	// Consents are what users have said to applications; nil: there are no
 	// sub-resources about them.
 	Consents ConsentStore
@@ -161,6 +166,9 @@ func (cfg Config) check() error {
 		{cfg.Passwords != nil, "Passwords"},
 		{cfg.Hasher != nil, "Hasher"},
 		{cfg.PasswordTries != nil, "PasswordTries"},
+		{cfg.SecondPasswords != nil, "SecondPasswords"},
+		{cfg.Recovery != nil, "Recovery"},
+		{cfg.Holdings != nil, "Holdings"},
 		{cfg.Issuer != "", "Issuer"},
 		{cfg.Now != nil, "Now"},
 	} {

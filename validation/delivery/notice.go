@@ -30,6 +30,23 @@ const (
 	NoticePasswordRecovered NoticeKind = "password_recovered"
 )
 
+// The kinds of notices about second passwords and recovery codes.
+const (
+	NoticeSecondPasswordAdded    NoticeKind = "second_password_added"
+	NoticeSecondPasswordReplaced NoticeKind = "second_password_replaced"
+	NoticeSecondPasswordRemoved  NoticeKind = "second_password_removed"
+	NoticeRecoveryCodesMade      NoticeKind = "recovery_codes_made"
+	NoticeRecoveryCodesRemoved   NoticeKind = "recovery_codes_removed"
+	// NoticeRecoveryCodeUsed: somebody logged in with one; NoticeRecoveryCodesFew:
+	// and few are left.
+	NoticeRecoveryCodeUsed NoticeKind = "recovery_code_used"
+	NoticeRecoveryCodesFew NoticeKind = "recovery_codes_few"
+	// NoticeFactorsReset: an administrator removed ways to confirm logins.
+	NoticeFactorsReset NoticeKind = "factors_reset"
+	// NoticeMovedIn: ways to log in were taken over from another system.
+	NoticeMovedIn NoticeKind = "moved_in"
+)
+
 // NoticeKinds lists all kinds.
 func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
@@ -37,6 +54,8 @@ func NoticeKinds() []NoticeKind {
 		NoticeTOTPAdded, NoticeTOTPReplaced, NoticeTOTPRemoved, NoticeFactorOff, NoticeSecondFactorOff,
 		NoticePasswordChanged, NoticePasswordReset,
 		NoticePasswordRecovered,
+		NoticeSecondPasswordAdded, NoticeSecondPasswordReplaced, NoticeSecondPasswordRemoved, NoticeRecoveryCodesMade,
+		NoticeRecoveryCodesRemoved, NoticeRecoveryCodeUsed, NoticeRecoveryCodesFew, NoticeFactorsReset, NoticeMovedIn,
 	}
 }
 

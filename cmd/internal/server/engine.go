@@ -67,7 +67,8 @@ func (d *Directory) newEngine(ctx context.Context, l *limits, states *state.Seal
 		Extras: d.db, Devices: d.db, Records: d.db, Paths: d.follower.Paths, States: states,
 		Delivery: d.Delivery, Outbox: d.db, Audit: d.db, Life: authn.SessionLife{Idle: idle, Absolute: absolute},
 		Skew: d.cfg.SecondFactors.TOTP.Skew, KnownKey: known, PasswordChanged: d.passwordChanged,
-		Logger: d.logger, Now: d.now,
+		Authenticators: d.authenticators(),
+		Logger:         d.logger, Now: d.now,
 	})
 	return err
 }
@@ -86,6 +87,9 @@ func (d *Directory) SendQueuedCodes(ctx context.Context) (int, error) {
 // forgetFactor removes the proofs of a factor that is gone from every session of
 // a user: what was shown with it counts no more.
 func (d *Directory) forgetFactor(ctx context.Context, userID, factor string) error {
+	if done, err := d.forgetSecret(ctx, userID, factor); done || err != nil {
+		return err
+	}
 	kind, ok := d.follower.Paths.KindOf(factor)
 	if !ok {
 		return nil

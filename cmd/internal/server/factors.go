@@ -109,6 +109,7 @@ func (d *Directory) newValidation(l *limits, states *state.Sealer) (*validation.
 		Sends:  l.sends, Factors: l.factors, Outcomes: l.outcomes, Hash: l.hash, Tries: l.tries,
 		Delivery: d.Delivery, Audit: d.db, Follower: d.follower, Paths: d.follower.Paths,
 		Freshness: d.stepUp, Sessions: d.db, Passwords: d.db, Hasher: d.hasher, PasswordTries: l.password,
+		SecondPasswords: d.db, Recovery: d.recoveryCodes(busy), Holdings: d.db,
 		Consents:           userConsents{d},
 		AdminSetsPasswords: d.cfg.AdminSetsPasswords,
 		Issuer:             issuer, TOTP: app, Lifetime: c.Lifetime,
