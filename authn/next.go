@@ -78,6 +78,7 @@ func (e *Engine) update(ctx context.Context, t Txn, edit func(p *Progress)) erro
 			return outOfStep()
 		}
 		edit(&row.Progress)
+		row.Progress.Message = is.Message // numbers are never used again, whoever logs in
 		row.IdleUntil = now.Add(TxnIdle)
 		return nil
 	})

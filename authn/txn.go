@@ -87,6 +87,9 @@ type Progress struct {
 	Remember bool `json:"remember,omitempty"`
 	// Skipped are the links of chains that were given up; see acr.Step.Skip.
 	Skipped []string `json:"skipped,omitempty"`
+	// Message is the number of the message that is expected next from an
+	// application with login pages of its own; see Engine.Advance.
+	Message int64 `json:"message,omitempty"`
 	// Verify are names of ACRs that the person wants to reach beyond what is
 	// required, to unlock scopes.
 	Verify []string `json:"verify,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -91,7 +92,13 @@ type Client struct {
 	RefreshGrace  time.Duration `json:"refresh_grace,omitempty"`
 	DropElevation bool          `json:"drop_elevation_on_refresh,omitempty"`
 	// Trusted clients are the operator's own: users are not asked for consent.
-	Trusted  bool   `json:"trusted,omitempty"`
+	Trusted bool `json:"trusted,omitempty"`
+	// FirstParty clients may ask for what a login takes on pages of their own:
+	// their users type passwords there (see package oidc/flow).
+	FirstParty bool `json:"first_party,omitempty"`
+	// LoginURI is where the pages of a FirstParty client are; "": users come to
+	// ours. Scripts of its origin may read and change the login.
+	LoginURI string `json:"login_uri,omitempty"`
 	Disabled bool   `json:"disabled,omitempty"`
 	Profile  string `json:"scim_profile,omitempty"` // client profile at /scim/v2
 	Domain   string `json:"scim_domain,omitempty"`  // provisioning domain
@@ -111,6 +118,22 @@ type ClientSecret struct {
 	Hash      []byte    // SHA-256
 	CreatedAt time.Time // UTC
 	ExpiresAt time.Time // zero: never
+}
+
+// OwnPages reports whether logins of the client are on pages of its own.
+func (c Client) OwnPages() bool { return c.FirstParty && c.LoginURI != "" && !c.Disabled }
+
+// PageOrigins are the origins whose scripts may take part in logins of the
+// client, with the cookies of the user: nobody's but of a FirstParty client.
+func (c Client) PageOrigins() []string {
+	if !c.FirstParty || c.Disabled {
+		return nil
+	}
+	out := slices.Clone(c.Origins)
+	if origin := originOf(c.LoginURI); origin != "" && !slices.Contains(out, origin) {
+		out = append(out, origin)
+	}
+	return out
 }
 
 // Public reports whether the client cannot keep a secret.

@@ -51,7 +51,8 @@ func metadataFault(format string, args ...any) *Error {
 func (p *Provider) checkClient(ctx context.Context, c *Client) error {
 	fillDefaults(c)
 	for _, check := range []func(Client) error{
-		checkClientText, checkGrantTypes, checkAuthentication, checkRedirects, checkAlgorithms, checkNumbers, p.checkClientACRs,
+		checkClientText, checkGrantTypes, checkAuthentication, checkRedirects, checkOwnPages, checkAlgorithms, checkNumbers,
+		p.checkClientACRs,
 	} {
 		if err := check(*c); err != nil {
 			return err
@@ -169,6 +170,29 @@ func checkRedirects(c Client) error {
 		if originOf(origin) != origin {
 			return metadataFault("The origin %s must be written like https://app.example.com, with nothing behind the host and port.", shown(origin))
 		}
+	}
+	return nil
+}
+
+// checkOwnPages checks where a client has users log in.
+func checkOwnPages(c Client) error {
+	switch {
+	case c.FirstParty && !slices.Contains(c.GrantTypes, GrantCode):
+		return metadataFault("A first_party client needs the grant type authorization_code.")
+	case c.LoginURI == "":
+		return nil
+	case !c.FirstParty:
+		return metadataFault("login_uri is for first_party clients: users type their passwords there.")
+	}
+	u, err := parseRegistered(c.LoginURI)
+	if err == nil {
+		if u.Scheme != "https" && u.Scheme != "http" {
+			return metadataFault("login_uri must be https: an app without a browser keeps a flow key instead.")
+		}
+		err = checkWebURI(u, c.AllowHTTPRedirect)
+	}
+	if err != nil {
+		return metadataFault("login_uri cannot be used: %v.", err)
 	}
 	return nil
 }

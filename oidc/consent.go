@@ -106,29 +106,40 @@ func (p *Provider) reachable(ctx context.Context, v authn.Visitor, ready authn.R
 // Continue gives the answer of a transaction whose login is ready, or says what
 // to ask consent for: exactly one of the two, or an error.
 func (p *Provider) Continue(ctx context.Context, v authn.Visitor, t authn.Txn, ready authn.Ready) (Reply, *ConsentView, error) {
+	view, err := p.Ask(ctx, v, t, ready)
+	if err != nil || view != nil {
+		return nil, view, err
+	}
 	r, err := requestOf(t)
 	if err != nil {
 		return nil, nil, err
-	}
-	c, err := p.ClientOf(ctx, t)
-	if err != nil {
-		return nil, nil, err
-	}
-	plan, err := p.plan(ctx, v, c, r, ready)
-	if err != nil {
-		return nil, nil, err
-	}
-	if plan.ask {
-		if err := p.asked(ctx, t); err != nil {
-			return nil, nil, err
-		}
-		return nil, &ConsentView{Client: c, Scopes: plan.scopes, Device: r.DeviceHash != nil}, nil
 	}
 	reply, err := p.issue(ctx, v, t, r, nil)
 	if errors.Is(err, authn.ErrNotReady) {
 		return Interact{Txn: t.ID, FormAction: formAction(r.RedirectURI)}, nil, nil
 	}
 	return reply, nil, err
+}
+
+// Ask says what consent is still to be asked for in a transaction whose login is
+// ready; nil: none, the answer can be given.
+func (p *Provider) Ask(ctx context.Context, v authn.Visitor, t authn.Txn, ready authn.Ready) (*ConsentView, error) {
+	r, err := requestOf(t)
+	if err != nil {
+		return nil, err
+	}
+	c, err := p.ClientOf(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := p.plan(ctx, v, c, r, ready)
+	if err != nil || !plan.ask {
+		return nil, err
+	}
+	if err := p.asked(ctx, t); err != nil {
+		return nil, err
+	}
+	return &ConsentView{Client: c, Scopes: plan.scopes, Device: r.DeviceHash != nil}, nil
 }
 
 // asked remembers when the consent page was first shown, for scopes that want

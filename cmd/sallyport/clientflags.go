@@ -44,9 +44,11 @@ type clientFlags struct {
 	RefreshGrace           *string `placeholder:"D" help:"How long a used refresh token still answers, for answers that got lost: up to 30s (default 0)."`
 	DropElevationOnRefresh *bool   `negatable:"" help:"Refreshed access tokens fall back to the first factor."`
 
-	Trusted *bool   `negatable:"" help:"Do not ask users for consent: the application is your own."`
-	Profile *string `placeholder:"P" help:"Client profile at /scim/v2: rfc, compat, strict or ping."`
-	Domain  *string `placeholder:"D" help:"Provisioning domain at /scim/v2."`
+	Trusted    *bool   `negatable:"" help:"Do not ask users for consent: the application is your own."`
+	FirstParty *bool   `name:"first-party" negatable:"" help:"Let the application ask for passwords and codes itself, by the JSON login flow: it is your own."`
+	LoginURI   *string `name:"login-uri" placeholder:"URL" help:"Login page of a first-party application, where users are sent instead of to the pages of this server."`
+	Profile    *string `placeholder:"P" help:"Client profile at /scim/v2: rfc, compat, strict or ping."`
+	Domain     *string `placeholder:"D" help:"Provisioning domain at /scim/v2."`
 }
 
 // check refuses flags that do not go together.
@@ -155,6 +157,7 @@ func (f *clientFlags) applyTexts(c *oidc.Client) {
 		{f.IDTokenAlg, &c.IDTokenAlg},
 		{f.Profile, &c.Profile},
 		{f.Domain, &c.Domain},
+		{f.LoginURI, &c.LoginURI},
 	} {
 		if t.from != nil {
 			*t.into = *t.from
@@ -202,6 +205,7 @@ func (f *clientFlags) applySwitches(c *oidc.Client) {
 		{f.RequirePAR, &c.RequirePAR},
 		{f.DropElevationOnRefresh, &c.DropElevation},
 		{f.Trusted, &c.Trusted},
+		{f.FirstParty, &c.FirstParty},
 	} {
 		if s.from != nil {
 			*s.into = *s.from

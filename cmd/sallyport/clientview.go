@@ -79,6 +79,7 @@ func (v clientView) rows() [][]string {
 	}
 	add("backchannel_logout_uri", v.BackchannelLogoutURI)
 	add("origins", v.Origins...)
+	add("login_uri", v.LoginURI)
 	add("permitted_acrs", v.PermittedACRs...)
 	add("required_acr", v.RequiredACR)
 	if v.DefaultMaxAge != nil {
@@ -109,6 +110,7 @@ func (v clientView) switches() []string {
 	}{
 		{"disabled", v.Disabled},
 		{"trusted", v.Trusted},
+		{"first-party", v.FirstParty},
 		{"require-pkce", v.RequirePKCE},
 		{"require-par", v.RequirePAR},
 		{"dpop", v.DPoPBound},

@@ -30,6 +30,8 @@ const (
 	PurposeThrottle = "sallyport/v1/throttle"
 	// PurposeForms is for the tokens of forms on pages.
 	PurposeForms = "sallyport/v1/forms"
+	// PurposeFlow is for the places of flows in URIs of the JSON login.
+	PurposeFlow = "sallyport/v1/flow"
 	// PurposeKnown is for the marks by which browsers are known.
 	PurposeKnown = "sallyport/v1/known"
 )
