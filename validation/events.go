@@ -16,7 +16,8 @@ type factorDetail struct {
 	Destination string `json:"destination,omitempty"` // masked
 	Provider    string `json:"provider,omitempty"`
 	Limit       string `json:"limit,omitempty"`
-	Count       int    `json:"count,omitempty"` // of recovery codes
+	Credential  string `json:"credential,omitempty"` // its name in the ledger of proofs
+	Count       int    `json:"count,omitempty"`      // of recovery codes
 }
 
 func (d factorDetail) limit(name string) factorDetail {

@@ -24,6 +24,7 @@ func (s *Service) Register(e *echo.Echo, mw ...echo.MiddlewareFunc) {
 	r.recoveryCodes()
 	r.sessions()
 	r.consents()
+	r.passkeys()
 	r.account()
 }
 

@@ -83,6 +83,8 @@ type Config struct {
 	// Consents are what users have said to applications; nil: there are no
 	// sub-resources about them.
 	Consents ConsentStore
+	// Passkeys are those of users; nil: there are none.
+	Passkeys PasskeyKeeper
 	// AdminSetsPasswords lets administrators choose a password for another user.
 	AdminSetsPasswords bool
 	// Freshness asks for step-up; nil asks nobody.

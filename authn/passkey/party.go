@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -207,5 +206,3 @@ func (r *Refusal) Error() string {
 
 // Unwrap returns what the verification says.
 func (r *Refusal) Unwrap() error { return r.Err }
-
-func printable(r rune) bool { return unicode.IsPrint(r) }

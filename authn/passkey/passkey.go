@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-webauthn/webauthn/webauthn"
 )
@@ -16,8 +14,6 @@ import (
 const (
 	// Most is how many passkeys a user may have.
 	Most = 25
-	// LongestName is what a user may call a passkey, in runes.
-	LongestName = 64
 	// longestCredential is the longest id of a credential, in bytes (section
 	// 7.1, step 25).
 	longestCredential = 1023
@@ -32,8 +28,6 @@ var (
 	ErrChanged = errors.New("passkey was used meanwhile")
 	// ErrTooMany says that a user has Most passkeys.
 	ErrTooMany = errors.New("user has too many passkeys")
-	// ErrName says that a name is empty, too long or not for display.
-	ErrName = fmt.Errorf("the name of a passkey has 1 to %d printable characters", LongestName)
 )
 
 // Passkey is a credential of a user. Times are UTC with microseconds.
@@ -90,19 +84,4 @@ type Store interface {
 	// TakeCeremony removes and returns it: exactly one caller gets it, the others
 	// ErrNotFound.
 	TakeCeremony(ctx context.Context, sessionID, userID string) (Ceremony, error)
-}
-
-// CleanName returns a name as it is stored, or ErrName.
-func CleanName(name string) (string, error) {
-	name = strings.TrimSpace(name)
-	n := utf8.RuneCountInString(name)
-	if n == 0 || n > LongestName || !utf8.ValidString(name) {
-		return "", ErrName
-	}
-	for _, r := range name {
-		if !printable(r) {
-			return "", ErrName
-		}
-	}
-	return name, nil
 }

@@ -22,6 +22,8 @@ const (
 	NoticeTOTPAdded       NoticeKind = "totp_added"
 	NoticeTOTPReplaced    NoticeKind = "totp_replaced"
 	NoticeTOTPRemoved     NoticeKind = "totp_removed"
+	NoticePasskeyAdded    NoticeKind = "passkey_added"
+	NoticePasskeyRemoved  NoticeKind = "passkey_removed"
 	NoticeFactorOff       NoticeKind = "factor_off"        // one, for logins
 	NoticeSecondFactorOff NoticeKind = "second_factor_off" // all
 	NoticePasswordChanged NoticeKind = "password_changed"  // by the user
@@ -51,7 +53,7 @@ const (
 func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
 		NoticeEmailAdded, NoticeEmailReplaced, NoticeEmailRemoved, NoticePhoneAdded, NoticePhoneReplaced, NoticePhoneRemoved,
-		NoticeTOTPAdded, NoticeTOTPReplaced, NoticeTOTPRemoved, NoticeFactorOff, NoticeSecondFactorOff,
+		NoticeTOTPAdded, NoticeTOTPReplaced, NoticeTOTPRemoved, NoticePasskeyAdded, NoticePasskeyRemoved, NoticeFactorOff, NoticeSecondFactorOff,
 		NoticePasswordChanged, NoticePasswordReset,
 		NoticePasswordRecovered,
 		NoticeSecondPasswordAdded, NoticeSecondPasswordReplaced, NoticeSecondPasswordRemoved, NoticeRecoveryCodesMade,
