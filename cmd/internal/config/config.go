@@ -55,6 +55,9 @@ type Config struct {
 	Session Session `koanf:"session"`
 	Tokens  Tokens  `koanf:"tokens"`
 
+	// Authenticators are factors that services of others judge, by the name of the
+	// factor.
+	Authenticators map[string]Authenticator `koanf:"authenticators"`
 	// Chains are lists of authenticators by name, asked in their order.
 	Chains map[string][]Link `koanf:"chains"`
 	// ACRs are the authentication context classes that there are.

@@ -45,6 +45,7 @@ func (c *Config) validateACRs(v *faults) {
 		v.unless(!chains || len(a.LoginChain) > 0, key+".login_chain", "must list at least one factor beside the other chain settings")
 		v.unless(a.SecondFactorExpires == nil || len(a.SecondFactorChain) > 0, key+".second_factor_expires", "needs second_factor_chain")
 	}
+	c.validateAuthenticators(v)
 	c.validateChains(v)
 	c.validateConditions(v)
 	for i, name := range c.DefaultACRs {

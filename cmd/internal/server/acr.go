@@ -26,7 +26,7 @@ func ACRs(cfg config.Config) ([]acr.ACR, error) {
 		}
 		out[i] = made
 	}
-	if err := acr.Validate(out); err != nil {
+	if err := acr.Validate(out, plugged(cfg)...); err != nil {
 		if cfg.Policy.Profile == config.ProfileNIST {
 			return nil, fmt.Errorf("acrs (policy.profile nist takes email_otp out of them): %w", err)
 		}
@@ -79,7 +79,7 @@ func chained(cfg config.Config, names []string, age *time.Duration) config.Need 
 }
 
 func linksOf(chain []config.Link) []acr.Link {
-	out := make([]acr.Link, 0, len(chain))
+	var out []acr.Link
 	for _, l := range chain {
 		control := acr.Control(l.Criteria)
 		if control == "" {

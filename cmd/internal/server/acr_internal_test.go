@@ -104,7 +104,12 @@ func TestChainsAreNeeds(t *testing.T) {
 			SecondFactorChain: []string{"totp", "sms_otp"}, SecondFactorExpires: new(6 * time.Hour),
 		},
 		{Name: "One", LoginChain: []string{"password"}},
+		{Name: "Linked", LoginChain: []string{"password"}, SecondFactorChain: []string{"Further"}},
 	}
+	cfg.Chains = map[string][]config.Link{"Further": {
+		{Authenticator: "card", Criteria: "optional-stop-on-success"}, {Authenticator: "totp"},
+	}}
+	cfg.Authenticators = map[string]config.Authenticator{"card": {Category: "possession"}}
 	got, err := ACRs(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -115,6 +120,12 @@ func TestChainsAreNeeds(t *testing.T) {
 			{AnyOf: []acr.Factor{acr.TOTP, acr.SMSOTP}, MaxAge: new(6 * time.Hour)},
 		}},
 		{Name: "One", Needs: []acr.Need{{AnyOf: []acr.Factor{acr.Password}}}},
+		{Name: "Linked", Distinct: true, Needs: []acr.Need{
+			{AnyOf: []acr.Factor{acr.Password}},
+			{ChainName: "Further", Chain: []acr.Link{
+				{Factor: "card", Control: acr.OptionalStopOnSuccess}, {Factor: acr.TOTP, Control: acr.RequiredContinue},
+			}},
+		}},
 	}, got); diff != "" {
 		t.Errorf("ACRs (-want +got):\n%s", diff)
 	}

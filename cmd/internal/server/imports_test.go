@@ -45,7 +45,9 @@ var importTable = map[string][]string{
 	"authn/federated": {"schema"},
 	// saml knows XML and its signatures, and nothing of users.
 	"authn/federated/saml": {"authn/federated", "schema"},
-	"authn/session":        {"authn/acr"},
+	// remote is a plug of the engine, so it stands above it.
+	"authn/remote":  {"authn", "authn/acr", "schema", "validation"},
+	"authn/session": {"authn/acr"},
 	// account is the life of accounts: recovery, verification, registration.
 	"authn/account": {"schema", "validation", "validation/…", "authn/password"},
 	"authn":         {"schema", "validation", "validation/…", "authn/…"},

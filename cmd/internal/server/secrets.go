@@ -34,11 +34,12 @@ func (d *Directory) recoveryCodes(busy func(error) error) *recovery.Codes {
 }
 
 // authenticators are the factors that are not built into the engine.
-func (d *Directory) authenticators() []authn.Authenticator {
-	return []authn.Authenticator{
+func (d *Directory) authenticators() ([]authn.Authenticator, error) {
+	others, err := d.remoteAuthenticators()
+	return append([]authn.Authenticator{
 		authn.SecondPasswords{Store: d.db, Hasher: loginHasher{d.hasher}},
 		authn.RecoveryCodes{Codes: d.recoveryCodes(busyLogin), Audit: d.db, Used: d.recoveryCodeUsed},
-	}
+	}, others...), err
 }
 
 // recoveryCodeUsed tells a user that somebody has logged in with a recovery
