@@ -181,16 +181,16 @@ func (w *Web) askLogin(r *request, t authn.Txn, v view, s authn.AskLogin, re *re
 	return w.page(r, t, pageLogin, v, re)
 }
 
-func accountBody(s authn.AskAccount) []account {
-	out := make([]account, len(s.Accounts))
+func accountBody(s authn.AskAccount) []accountChoice {
+	out := make([]accountChoice, len(s.Accounts))
 	for i, a := range s.Accounts {
-		out[i] = account{ID: a.SessionID, person: *newPerson(a.User)}
+		out[i] = accountChoice{ID: a.SessionID, person: *newPerson(a.User)}
 	}
 	return out
 }
 
-// account is one account to choose.
-type account struct {
+// accountChoice is one account to choose.
+type accountChoice struct {
 	ID string
 	person
 }

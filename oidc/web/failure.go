@@ -39,6 +39,9 @@ func (r *request) refusalOf(err error) *refusal {
 	if e, ok := errors.AsType[*refusal](err); ok {
 		return e
 	}
+	if e := r.web.accountRefusal(err); e != nil {
+		return e
+	}
 	if e, ok := errors.AsType[*oidc.PageError](err); ok {
 		return &refusal{
 			status: http.StatusBadRequest, text: "error.request",

@@ -23,8 +23,8 @@ const (
 
 // pages returns every page that has a template.
 func pages() []page {
-	return []page{
+	return append([]page{
 		pageLogin, pageAccount, pageFactor, pageCode, pagePassword, pageConsent, pageDevice, pageDone, pageLogout,
 		pageLoggedOut, pageFormPost, pageError,
-	}
+	}, recoverPages()...)
 }

@@ -18,7 +18,7 @@ var textFiles embed.FS
 // parsePages makes one template of each page: the layout and shared parts with
 // the page's own content.
 func parsePages() (map[page]*template.Template, error) {
-	shared, err := template.ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+	shared, err := template.ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/part_*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse pages: %w", err)
 	}

@@ -22,6 +22,8 @@ const minKeyLength = 32
 type Config struct {
 	Engine   Engine
 	Provider Provider
+	// Recovery runs recovery, registration and invitations; nil: none.
+	Recovery Recovery
 	// Issuer is the public base URL. Links and redirects to ourselves are built
 	// from its path, never from the Host header.
 	Issuer string
@@ -107,6 +109,7 @@ func (w *Web) Register(e *echo.Echo) {
 	e.POST("/oauth/logout/confirm", w.handle(w.confirmLogout))
 	e.GET("/login/:txn", w.handle(w.show))
 	e.POST("/login/:txn/:action", w.handle(w.act))
+	w.registerAccounts(e)
 	e.GET("/device", w.handle(w.device))
 	e.POST("/device", w.handle(w.deviceCode))
 	e.GET(assetPrefix+":name", w.assets.serve)
