@@ -150,6 +150,7 @@ func copyTables() []copyTable {
 		}},
 		{name: "federation_answers", order: "id", columns: []string{"id", "provider", "kid", "sealed", "expires_at"}},
 		{name: "federation_replays", order: "issuer, id", columns: []string{"issuer", "id", "expires_at"}},
+		{name: "federation_keys", order: "id", columns: []string{"id", "kid", "sealed", "created_at"}},
 		{name: "account_flows", order: "id", columns: []string{
 			"id", "kind", "user_id", "browser_hash", "link_hash", "step", "kid", "sealed", "created_at", "expires_at", "used_at",
 		}},

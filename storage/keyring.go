@@ -28,6 +28,7 @@ func sealedColumns() []sealedColumn {
 		{table: "extra_apps", column: "sealed", row: "id", kid: "kid"},
 		{table: "federation_requests", column: "sealed", row: "id", kid: "kid"},
 		{table: "federation_answers", column: "sealed", row: "id", kid: "kid"},
+		{table: "federation_keys", column: "sealed", row: "id", kid: "kid"},
 		{table: "account_flows", column: "sealed", row: "id", kid: "kid"},
 		{table: "account_messages", column: "sealed", row: "id", kid: "kid"},
 	}

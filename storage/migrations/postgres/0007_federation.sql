@@ -54,3 +54,13 @@ CREATE TABLE federation_replays (
   PRIMARY KEY (issuer, id)
 );
 CREATE INDEX federation_replays_expires ON federation_replays (expires_at);
+
+-- Keys that we sign with, and that is encrypted for, at SAML providers; id is
+-- that of the provider.
+CREATE TABLE federation_keys (
+  id         TEXT COLLATE "C" PRIMARY KEY,
+  kid        TEXT COLLATE "C" NOT NULL,
+  sealed     BYTEA NOT NULL,
+  created_at BIGINT NOT NULL
+);
+CREATE INDEX federation_keys_kid ON federation_keys (kid);

@@ -54,3 +54,13 @@ CREATE TABLE federation_replays (
   PRIMARY KEY (issuer, id)
 ) WITHOUT ROWID;
 CREATE INDEX federation_replays_expires ON federation_replays (expires_at);
+
+-- Keys that we sign with, and that is encrypted for, at SAML providers; id is
+-- that of the provider.
+CREATE TABLE federation_keys (
+  id         TEXT PRIMARY KEY,
+  kid        TEXT NOT NULL,
+  sealed     BLOB NOT NULL,
+  created_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX federation_keys_kid ON federation_keys (kid);
