@@ -30,11 +30,12 @@ func (w *Web) ask(r *request, t authn.Txn, v view, step authn.Step, re *refused)
 		return w.askLogin(r, t, v, s, re)
 	case authn.AskFactor:
 		v = v.of(s.User)
-		v.Title, v.Body = "factor.title", factorBody{Methods: methods(s.Choices), Reason: s.Reason}
+		v.Title, v.Body = "factor.title", factorBody{Methods: methods(s.Choices), MaySkip: s.MaySkip, Reason: s.Reason}
 		return w.page(r, t, pageFactor, v, re)
 	case authn.AskCode:
 		v = v.of(s.User)
-		v.Title, v.Body = "code.title", w.codeBody(s)
+		b := w.codeBody(s)
+		v.Title, v.Body = b.Title(), b
 		return w.page(r, t, pageCode, v, re)
 	case authn.AskNewPassword:
 		v = v.of(s.User)
@@ -99,8 +100,11 @@ func statusOf(why *authn.Refusal) int {
 // faultOf says what is wrong, and with which field.
 func (v view) faultOf(p page, re *refused) *fault {
 	field := map[page]string{pageLogin: "password", pageCode: "code", pagePassword: "new_password"}[p]
+	if b, ok := v.Body.(codeBody); ok {
+		field = b.Field()
+	}
 	key := "refusal." + string(re.why.Reason)
-	args := []string{"wait", v.Wait(re.why.RetryAfter)}
+	args := []string{"wait", v.Wait(re.why.RetryAfter), "provider", re.why.Provider}
 	switch re.why.Reason {
 	case authn.Missing:
 		if p == pageLogin && v.User == nil && re.username == "" {
@@ -122,7 +126,10 @@ func (v view) faultOf(p page, re *refused) *fault {
 			key += "_for_good"
 		}
 		field = ""
-	case authn.SendFailed, authn.Busy:
+	case authn.SendFailed, authn.Busy, authn.Unavailable, authn.Waiting:
+		field = ""
+	case authn.UpstreamDenied, authn.UpstreamDown, authn.UpstreamInvalid, authn.UpstreamOff, authn.UpstreamStale,
+		authn.UpstreamNotLinked, authn.UpstreamOther, authn.UpstreamInactive:
 		field = ""
 	default:
 	}
@@ -135,6 +142,7 @@ type method struct {
 	Factor acr.Factor
 	Masked string
 	Locked time.Duration
+	Name   string // what its user calls it
 }
 
 func methods(choices []authn.Choice) []method {
@@ -144,7 +152,7 @@ func methods(choices []authn.Choice) []method {
 		if c.Credential != "" {
 			value += ":" + c.Credential
 		}
-		out[i] = method{Value: value, Factor: c.Factor, Masked: c.Masked, Locked: c.LockedFor}
+		out[i] = method{Value: value, Factor: c.Factor, Masked: c.Masked, Locked: c.LockedFor, Name: c.Name}
 	}
 	return out
 }
@@ -155,12 +163,14 @@ type loginBody struct {
 	// Password tells that a password would do; Codes are further first factors.
 	Password bool
 	Codes    []acr.Factor
-	Fixed    bool
-	Reason   acr.StepReason
+	// Upstreams are the providers elsewhere to log in at.
+	Upstreams []authn.Upstream
+	Fixed     bool
+	Reason    acr.StepReason
 }
 
 func (w *Web) askLogin(r *request, t authn.Txn, v view, s authn.AskLogin, re *refused) error {
-	b := loginBody{UserName: s.Hint, Fixed: s.Fixed, Reason: s.Reason}
+	b := loginBody{UserName: s.Hint, Fixed: s.Fixed, Reason: s.Reason, Upstreams: s.Upstreams}
 	if re != nil && re.username != "" {
 		b.UserName = re.username
 	}
@@ -198,6 +208,7 @@ type accountChoice struct {
 // factorBody is the page that offers several ways.
 type factorBody struct {
 	Methods []method
+	MaySkip bool
 	Reason  acr.StepReason
 }
 
@@ -216,14 +227,20 @@ type codeBody struct {
 	Sent   bool
 	Resend time.Duration
 	Locked time.Duration
-	Others []method
-	Reason acr.StepReason
+	// Prompt is what a plugged-in authenticator says; Waits tells that nothing is
+	// typed.
+	Prompt                         string
+	Waits                          bool
+	Others                         []method
+	MaySkip, MayRemember, Remember bool
+	Reason                         acr.StepReason
 }
 
 func (w *Web) codeBody(s authn.AskCode) codeBody {
 	b := codeBody{
 		Factor: s.Choice.Factor, Masked: s.Choice.Masked, Digits: s.Digits, Locked: s.Choice.LockedFor,
-		Others: methods(s.Others), Reason: s.Reason,
+		Prompt: s.Prompt, Waits: s.Waits, Others: methods(s.Others), MaySkip: s.MaySkip,
+		MayRemember: s.MayRemember, Remember: s.Remember, Reason: s.Reason,
 	}
 	switch b.Factor {
 	case acr.EmailOTP, acr.SMSOTP, acr.VoiceOTP:
@@ -242,6 +259,28 @@ func (b codeBody) Text() string {
 		key += "_blind"
 	}
 	return key
+}
+
+// Title is the key of the heading.
+func (b codeBody) Title() string {
+	switch {
+	case b.Waits:
+		return "code.title_waits"
+	case b.Secret():
+		return "code.title_secret"
+	}
+	return "code.title"
+}
+
+// Secret tells that what is typed must not be seen.
+func (b codeBody) Secret() bool { return b.Factor == acr.SecondPassword }
+
+// Field is the id of the field; a wrong answer is shown there.
+func (b codeBody) Field() string {
+	if b.Secret() {
+		return "secret"
+	}
+	return "code"
 }
 
 // ResendSeconds is Resend in whole seconds.

@@ -19,6 +19,7 @@ const (
 	sessionCookie = "sp_session"
 	browserCookie = "sp_browser"
 	knownCookie   = "sp_known"
+	deviceCookie  = "sp_device"
 )
 
 // Bounds of what is read from a cookie; what is beyond them is not there.
@@ -27,6 +28,10 @@ const (
 	maxKnown        = 20
 	maxSecretLength = 256
 )
+
+// deviceSeparator stands between the parts of the cookie of remembered browsers,
+// in which a dot has another meaning.
+const deviceSeparator = "~"
 
 // knownLife is how long a browser stays known to accounts that logged in there.
 // Browsers keep no cookie longer than 400 days.
@@ -85,6 +90,7 @@ func plainSecret(text string) bool {
 func (j jar) read(r *http.Request, v *authn.Visitor) {
 	v.Sessions = j.values(r, sessionCookie, maxSessions)
 	v.Known = j.values(r, knownCookie, maxKnown)
+	v.Devices = j.devices(r)
 	if browser := j.values(r, browserCookie, 1); len(browser) == 1 {
 		v.Browser = browser[0]
 	}
@@ -97,6 +103,10 @@ func (j jar) grant(w http.ResponseWriter, g authn.Grants) {
 	}
 	if g.Known != nil {
 		j.set(w, knownCookie, strings.Join(g.Known[:min(len(g.Known), maxKnown)], "."), knownLife)
+	}
+	if g.Devices != nil {
+		// The server knows when each ends; the cookie may outlive them.
+		j.set(w, deviceCookie, strings.Join(g.Devices[:min(len(g.Devices), authn.MostDevices)], deviceSeparator), knownLife)
 	}
 }
 
@@ -111,6 +121,22 @@ func (j jar) set(w http.ResponseWriter, bare, value string, life time.Duration) 
 		c.MaxAge = -1
 	}
 	http.SetCookie(w, c)
+}
+
+// devices returns what a browser is remembered by: "id.secret", one per user.
+func (j jar) devices(r *http.Request) []string {
+	c, err := r.Cookie(j.name(deviceCookie))
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for part := range strings.SplitSeq(c.Value, deviceSeparator) {
+		id, secret, ok := strings.Cut(part, ".")
+		if ok && plainSecret(id) && plainSecret(secret) && !slices.Contains(out, part) && len(out) < authn.MostDevices {
+			out = append(out, part)
+		}
+	}
+	return out
 }
 
 // newBrowser makes the secret of a browser.

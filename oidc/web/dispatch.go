@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/sallyport-id/sallyport/authn"
+	"github.com/sallyport-id/sallyport/authn/federated"
 	"github.com/sallyport-id/sallyport/oidc"
 )
 
@@ -42,7 +43,7 @@ func (w *Web) present(r *request, t authn.Txn, refused *refused) error {
 			err = w.answer(r, t, v, s)
 		case authn.Failed:
 			var reply oidc.Reply
-			if reply, err = w.cfg.Provider.Fail(r.ctx(), r.v, t, s.Reason); err == nil {
+			if reply, err = w.outcomeOf(t).Fail(r.ctx(), r.v, t, s.Reason); err == nil {
 				err = w.reply(r, v, reply)
 			}
 		default:
@@ -57,7 +58,7 @@ func (w *Web) present(r *request, t authn.Txn, refused *refused) error {
 
 // answer ends a transaction whose login is ready, or asks for consent.
 func (w *Web) answer(r *request, t authn.Txn, v view, ready authn.Ready) error {
-	reply, consent, err := w.cfg.Provider.Continue(r.ctx(), r.v, t, ready)
+	reply, consent, err := w.outcomeOf(t).Continue(r.ctx(), r.v, t, ready)
 	if err != nil {
 		return fmt.Errorf("continue: %w", err)
 	}
@@ -70,11 +71,11 @@ func (w *Web) answer(r *request, t authn.Txn, v view, ready authn.Ready) error {
 // txnView is what every page of a transaction shows. Its policy lets forms
 // lead to the application.
 func (w *Web) txnView(r *request, t authn.Txn) (view, error) {
-	client, err := w.cfg.Provider.ClientOf(r.ctx(), t)
+	client, err := w.outcomeOf(t).ClientOf(r.ctx(), t)
 	if err != nil {
 		return view{}, fmt.Errorf("find application: %w", err)
 	}
-	source, err := w.cfg.Provider.FormAction(r.ctx(), t)
+	source, err := w.outcomeOf(t).FormAction(r.ctx(), t)
 	if err != nil {
 		return view{}, fmt.Errorf("find application: %w", err)
 	}
@@ -100,6 +101,8 @@ type submission struct {
 	form map[string][]string
 	// reply is the answer when the part has ended the transaction.
 	reply oidc.Reply
+	// away is where the browser goes to log in elsewhere.
+	away *federated.Redirect
 }
 
 func (s *submission) field(name string) string {
@@ -135,12 +138,15 @@ func (w *Web) act(r *request) error {
 	switch {
 	case err != nil && !stepOver(err):
 		return fmt.Errorf("%s: %w", name, err)
-	case s.reply == nil:
+	case s.reply == nil && s.away == nil:
 		return r.to(w.loginPath(t.ID))
 	}
 	v, err := w.txnView(r, t)
 	if err != nil {
 		return err
+	}
+	if s.away != nil {
+		return w.away(r, v, *s.away)
 	}
 	return w.reply(r, v, s.reply)
 }

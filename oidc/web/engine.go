@@ -13,6 +13,8 @@ type Engine interface {
 	Flow
 	Accounts
 	Factors
+	Sparing
+	Federation
 	Unlocking
 }
 
@@ -46,6 +48,14 @@ type Factors interface {
 	Code(ctx context.Context, v authn.Visitor, t authn.Txn, code string) (authn.Grants, error)
 	// NewPassword takes a new password in place of one that must be changed.
 	NewPassword(ctx context.Context, v authn.Visitor, t authn.Txn, password string) (authn.Grants, error)
+}
+
+// Sparing is what spares people a step.
+type Sparing interface {
+	// Remember says whether this browser is to be remembered with the next proof.
+	Remember(ctx context.Context, v authn.Visitor, t authn.Txn, on bool) error
+	// SkipStep gives up the present step, an optional one.
+	SkipStep(ctx context.Context, v authn.Visitor, t authn.Txn) error
 }
 
 // Unlocking reaches for more than is required, to unlock scopes.

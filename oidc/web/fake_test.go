@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/authn/acr"
+	"github.com/sallyport-id/sallyport/authn/federated"
 	"github.com/sallyport-id/sallyport/oidc"
 	"github.com/sallyport-id/sallyport/oidc/web"
 	"github.com/sallyport-id/sallyport/schema"
@@ -55,13 +58,17 @@ type fake struct {
 	held    map[string]url.Values
 	calls   []string
 	visitor authn.Visitor
+	// away is where Federate leads, linked what an answer has linked.
+	away    federated.Redirect
+	linked  *federated.Link
+	answers map[string]federated.Answer
 }
 
 func newFake() *fake {
 	return &fake{
 		txn:    authn.Txn{ID: "t1", Purpose: oidc.PurposeAuthorize},
 		client: oidc.Client{ID: "shop", Name: "Shop", RedirectURIs: []string{"https://shop.example/cb"}},
-		begin:  oidc.Interact{Txn: "t1"}, held: map[string]url.Values{},
+		begin:  oidc.Interact{Txn: "t1"}, held: map[string]url.Values{}, answers: map[string]federated.Answer{},
 		ready: oidc.Redirect{URL: "https://shop.example/cb?code=c&state=s"},
 		step:  authn.AskLogin{Factors: []acr.Factor{acr.Password}, Reason: acr.Missing},
 	}
@@ -135,6 +142,15 @@ func (f *fake) Verify(_ context.Context, v authn.Visitor, _ authn.Txn, name stri
 
 func (f *fake) Skip(_ context.Context, v authn.Visitor, _ authn.Txn) error {
 	return f.called(v, "skip")
+}
+
+func (f *fake) Remember(_ context.Context, v authn.Visitor, _ authn.Txn, on bool) error {
+	f.txn.Progress.Remember = on
+	return f.called(v, "remember", strconv.FormatBool(on))
+}
+
+func (f *fake) SkipStep(_ context.Context, v authn.Visitor, _ authn.Txn) error {
+	return f.called(v, "skipstep")
 }
 
 func (f *fake) Authorize(_ context.Context, v authn.Visitor, params url.Values) (oidc.Reply, authn.Grants, error) {
@@ -322,4 +338,41 @@ func (p page) token(t testing.TB) string {
 		t.Fatalf("page has no form token:\n%s", p.Body)
 	}
 	return m[1]
+}
+
+// Federate implements web.Federation.
+func (f *fake) Federate(_ context.Context, v authn.Visitor, _ authn.Txn, upstream string) (federated.Redirect, error) {
+	return f.away, f.called(v, "federate", upstream)
+}
+
+// Returned implements web.Federation.
+func (f *fake) Returned(_ context.Context, v authn.Visitor, a federated.Answer) (authn.Return, authn.Grants, error) {
+	err := f.called(v, "returned", a.Provider, a.State, a.Params.Encode())
+	if errors.Is(err, errNoRequest) {
+		return authn.Return{}, authn.Grants{}, &authn.Refusal{Reason: authn.UpstreamInvalid}
+	}
+	return authn.Return{Txn: f.txn, Linked: f.linked}, f.grants, err
+}
+
+// errNoRequest is a refusal to which there is no transaction.
+var errNoRequest = errors.New("no request")
+
+// HoldAnswer implements web.Federation.
+func (f *fake) HoldAnswer(_ context.Context, a federated.Answer) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answers["h1"] = a
+	return "h1", nil
+}
+
+// HeldAnswer implements web.Federation.
+func (f *fake) HeldAnswer(_ context.Context, handle string) (federated.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, ok := f.answers[handle]
+	delete(f.answers, handle)
+	if !ok {
+		return a, authn.ErrTxnUnknown
+	}
+	return a, nil
 }

@@ -17,14 +17,24 @@ const (
 	pageLoggedOut page = "loggedout"
 	pageFormPost  page = "formpost"
 	pageError     page = "error"
-	txnDevice          = "device" // stands for the transaction in forms that have none
-	txnLogout          = "logout"
+
+	pageOwnHome      page = "ownhome" // of the own account
+	pageSecurity     page = "ownsecurity"
+	pageCredential   page = "owncredential"
+	pageOwnPassword  page = "ownpassword"
+	pageEnrolApp     page = "ownapp"
+	pageEnrolAddress page = "ownaddress"
+	pageOwnSessions  page = "ownsessions"
+
+	txnDevice = "device" // stands for the transaction in forms that have none
+	txnLogout = "logout"
 )
 
 // pages returns every page that has a template.
 func pages() []page {
 	return append([]page{
 		pageLogin, pageAccount, pageFactor, pageCode, pagePassword, pageConsent, pageDevice, pageDone, pageLogout,
-		pageLoggedOut, pageFormPost, pageError,
+		pageLoggedOut, pageFormPost, pageError, pageAway,
+		pageOwnHome, pageSecurity, pageCredential, pageOwnPassword, pageEnrolApp, pageEnrolAddress, pageOwnSessions,
 	}, recoverPages()...)
 }

@@ -22,12 +22,14 @@ func actions() map[string]action {
 		"account":  {[]page{pageAccount}, doAccount},
 		"another":  {txnPages(), doAnother},
 		"factor":   {[]page{pageLogin, pageFactor, pageCode}, doFactor},
+		"federate": {[]page{pageLogin}, doFederate},
 		"send":     {[]page{pageCode}, doSend},
 		"code":     {[]page{pageCode}, doCode},
 		"password": {[]page{pagePassword}, doPassword},
 		"consent":  {[]page{pageConsent}, doConsent},
 		"verify":   {[]page{pageConsent}, doVerify},
 		"skip":     {txnPages(), doSkip},
+		"skipstep": {txnPages(), doSkipStep},
 		"cancel":   {txnPages(), doCancel},
 	}
 }
@@ -75,11 +77,14 @@ func doSend(ctx context.Context, s *submission) error {
 }
 
 // doCode strips the blanks around a code that was pasted (security.md section
-// 5); within it nothing is stripped.
+// 5); within it nothing is stripped, and of a second password nothing at all.
 func doCode(ctx context.Context, s *submission) error {
-	code := strings.TrimSpace(s.field("code"))
+	code := s.field("secret")
 	if code == "" {
-		return missing()
+		code = strings.TrimSpace(s.field("code"))
+	}
+	if err := remember(ctx, s); err != nil {
+		return err
 	}
 	grants, err := s.web.cfg.Engine.Code(ctx, s.v, s.txn, code)
 	s.grant(grants)
@@ -101,9 +106,9 @@ func doPassword(ctx context.Context, s *submission) error {
 func doConsent(ctx context.Context, s *submission) (err error) {
 	switch s.field("decision") {
 	case "allow":
-		s.reply, err = s.web.cfg.Provider.Consent(ctx, s.v, s.txn, slices.Clone(s.form["scope"]))
+		s.reply, err = s.web.outcomeOf(s.txn).Consent(ctx, s.v, s.txn, slices.Clone(s.form["scope"]))
 	case "deny":
-		s.reply, err = s.web.cfg.Provider.Deny(ctx, s.v, s.txn)
+		s.reply, err = s.web.outcomeOf(s.txn).Deny(ctx, s.v, s.txn)
 	default:
 		return &authn.Refusal{Reason: authn.OutOfStep}
 	}
@@ -118,11 +123,24 @@ func doVerify(ctx context.Context, s *submission) error {
 	return s.web.cfg.Engine.Verify(ctx, s.v, s.txn, name)
 }
 
+// remember passes the box on about this browser, if it says something new.
+func remember(ctx context.Context, s *submission) error {
+	on := s.field("remember") == "on"
+	if on == s.txn.Progress.Remember {
+		return nil
+	}
+	return s.web.cfg.Engine.Remember(ctx, s.v, s.txn, on)
+}
+
+func doSkipStep(ctx context.Context, s *submission) error {
+	return s.web.cfg.Engine.SkipStep(ctx, s.v, s.txn)
+}
+
 func doSkip(ctx context.Context, s *submission) error {
 	return s.web.cfg.Engine.Skip(ctx, s.v, s.txn)
 }
 
 func doCancel(ctx context.Context, s *submission) (err error) {
-	s.reply, err = s.web.cfg.Provider.Cancel(ctx, s.v, s.txn)
+	s.reply, err = s.web.outcomeOf(s.txn).Cancel(ctx, s.v, s.txn)
 	return err
 }

@@ -31,8 +31,12 @@ type view struct {
 	User *person
 	// Verifying tells that the step unlocks a scope and may be left out.
 	Verifying bool
-	Device    bool
-	Body      any
+	// Refresh is where the page leads at once; empty: nowhere.
+	Refresh string
+	Device  bool
+	// Nav are the parts of the account, on its pages.
+	Nav  []navItem
+	Body any
 
 	web *Web
 }
@@ -169,6 +173,30 @@ func (v view) Fixed() bool {
 
 // With pairs the view with a method, for the part that shows one.
 func (v view) With(m method) map[string]any { return map[string]any{"View": v, "Method": m} }
+
+// Named is what a method is called: its kind, with the user's own name for it.
+func (v view) Named(m method) string {
+	key := "factor." + string(m.Factor)
+	switch {
+	case !v.Has(key):
+		return cmp.Or(m.Name, string(m.Factor))
+	case m.Name == "":
+		return v.T(key)
+	}
+	return v.T("factor.named", "kind", v.T(key), "name", m.Name)
+}
+
+// MaySkip reports whether the step may be given up.
+func (v view) MaySkip() bool {
+	switch b := v.Body.(type) {
+	case codeBody:
+		return b.MaySkip
+	case factorBody:
+		return b.MaySkip
+	}
+	b, ok := v.Body.(interface{ MayBeSkipped() bool })
+	return ok && b.MayBeSkipped()
+}
 
 // ScopeTitle is what a scope lets an application do: the operator's words, else
 // ours, else its name.

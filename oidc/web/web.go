@@ -30,6 +30,8 @@ type Config struct {
 	// PublicURLs are further base URLs under which browsers may come; any other
 	// host is answered 421.
 	PublicURLs []string
+	// Account sets up the pages of the own account; nil: there are none.
+	Account *Account
 	// Key makes form tokens: 32 random bytes that all nodes share.
 	Key []byte
 	// Branding is how the pages look; the zero value is ours.
@@ -110,8 +112,10 @@ func (w *Web) Register(e *echo.Echo) {
 	e.GET("/login/:txn", w.handle(w.show))
 	e.POST("/login/:txn/:action", w.handle(w.act))
 	w.registerAccounts(e)
+	w.registerFederation(e)
 	e.GET("/device", w.handle(w.device))
 	e.POST("/device", w.handle(w.deviceCode))
+	w.account(e)
 	e.GET(assetPrefix+":name", w.assets.serve)
 	e.HEAD(assetPrefix+":name", w.assets.serve)
 }

@@ -23,9 +23,14 @@ func (s *Server) newWeb(ctx context.Context) (*web.Web, error) {
 	if err != nil {
 		return nil, err
 	}
+	account, err := s.dir.newAccount()
+	if err != nil {
+		return nil, err
+	}
 	look := s.cfg.Branding
 	return web.New(web.Config{
-		Engine: s.dir.engine, Provider: s.dir.Provider, Issuer: s.issuer, PublicURLs: s.cfg.PublicURLs, Key: key,
+		Account: account,
+		Engine:  s.dir.engine, Provider: s.dir.Provider, Issuer: s.issuer, PublicURLs: s.cfg.PublicURLs, Key: key,
 		Branding: web.Branding{Name: s.cfg.ServiceName(), Logo: look.Logo, Colour: look.Colour, ColourDark: look.ColourDark},
 		Headers:  proxyHeaders(trust(ranges), conditionHeaders(acrs)), Logger: s.logger, Now: s.now,
 	})
