@@ -53,6 +53,8 @@ type Config struct {
 
 	Policy  Policy  `koanf:"policy"`
 	Session Session `koanf:"session"`
+	// RememberDevice is about browsers that spare their users a second factor.
+	RememberDevice RememberDevice `koanf:"remember_device"`
 	Tokens  Tokens  `koanf:"tokens"`
 
 	// Authenticators are factors that services of others judge, by the name of the

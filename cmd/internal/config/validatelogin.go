@@ -28,6 +28,7 @@ func (c *Config) validateLogin(v *faults) {
 	c.validateACRs(v)
 	c.validateServices(v)
 	c.validateLives(v)
+	c.RememberDevice.validate(v)
 	c.validateRegistration(v)
 	c.validatePages(v)
 }
