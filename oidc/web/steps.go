@@ -83,6 +83,10 @@ func doCode(ctx context.Context, s *submission) error {
 	if code == "" {
 		code = strings.TrimSpace(s.field("code"))
 	}
+	// Nothing is typed where the page only waits; the engine knows whether it does.
+	if code == "" && s.field("waits") == "" {
+		return missing()
+	}
 	if err := remember(ctx, s); err != nil {
 		return err
 	}

@@ -50,12 +50,14 @@ type Config struct {
 	// Password says which passwords nobody may choose, beside those that nobody
 	// ever may.
 	Password Password `koanf:"password"`
+	Recovery Recovery `koanf:"recovery"`
+	SignUp   SignUp   `koanf:"sign_up"`
 
 	Policy  Policy  `koanf:"policy"`
 	Session Session `koanf:"session"`
 	// RememberDevice is about browsers that spare their users a second factor.
 	RememberDevice RememberDevice `koanf:"remember_device"`
-	Tokens  Tokens  `koanf:"tokens"`
+	Tokens         Tokens         `koanf:"tokens"`
 
 	// Authenticators are factors that services of others judge, by the name of the
 	// factor.
@@ -104,6 +106,11 @@ type Password struct {
 	// BlocklistFile is a file of the SHA-1 hashes of breached passwords, in
 	// ascending order, as lines of "HASH" or "HASH:COUNT". Empty: none.
 	BlocklistFile string `koanf:"blocklist_file"`
+	// MinLength and MaxLength are in characters; 0: those of policy.profile.
+	MinLength int `koanf:"min_length"`
+	MaxLength int `koanf:"max_length"`
+	// History is how many earlier passwords of a user nobody may choose again.
+	History int `koanf:"history"`
 }
 
 // TLS names the certificate files. They are read again when they change.
@@ -213,6 +220,8 @@ func Default() Config {
 		},
 		Delivery:      defaultDelivery(),
 		SecondFactors: defaultSecondFactors(),
+		Recovery:      defaultRecovery(),
+		SignUp:        defaultSignUp(),
 		SelfService: SelfService{Writable: []string{
 			"name", "displayName", "nickName", "preferredLanguage", "locale", "timezone",
 		}},
