@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sallyport-id/sallyport/authn"
+	"github.com/sallyport-id/sallyport/authn/account"
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/authn/password"
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
@@ -89,6 +90,8 @@ type Directory struct {
 	breached *password.HashFile // nil: none
 	// engine logs people in.
 	engine *authn.Engine
+	// accounts runs recovery, registration and invitations.
+	accounts *account.Service
 	// signing are the keys that sign tokens.
 	signing *keys.Ring
 
@@ -154,6 +157,9 @@ func (d *Directory) assemble(ctx context.Context) error {
 	if err = d.newEngine(ctx, l, states); err != nil {
 		return err
 	}
+	if err = d.newAccounts(l); err != nil {
+		return err
+	}
 	if err = d.newProvider(l); err != nil {
 		return err
 	}
@@ -217,6 +223,7 @@ func (d *Directory) storageConfig(url string) storage.Config {
 		URL:  url, DataDir: d.cfg.Data, Registry: d.Registry, Keys: d.ring, Logger: d.logger, Now: d.now,
 		Indexed: d.cfg.SCIM.Indexed, FreeGroupNames: !d.cfg.SCIM.UniqueGroupNames,
 		AcceptUnknownMembers: d.cfg.SCIM.AcceptUnknownMembers,
+		PasswordHistory:      d.cfg.Password.History,
 		QueryTimeout:         d.cfg.SCIM.QueryTimeout, AuditRetention: d.cfg.Audit.Retention,
 	}
 }

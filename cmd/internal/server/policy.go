@@ -40,6 +40,13 @@ func (d *Directory) newHasher() error {
 	if err != nil {
 		return err
 	}
+	if n := d.cfg.Password.MinLength; n != 0 {
+		if n < rules.MinLength {
+			return fmt.Errorf("password.min_length must be at least %d with policy.profile nist, unless required_acr demands a second factor at every login", rules.MinLength)
+		}
+		rules.MinLength = n
+	}
+	rules.MaxLength = d.cfg.Password.MaxLength
 	if path := d.cfg.Password.BlocklistFile; path != "" {
 		if d.breached, err = password.OpenHashFile(path); err != nil {
 			return fmt.Errorf("password.blocklist_file: %w", err)

@@ -199,6 +199,7 @@ func (s *Server) Run(ctx context.Context) error {
 		background.Go(func() { s.dir.noticeSender().Run(work, noticesEvery) })
 	}
 	background.Go(func() { s.dir.engine.RunOutbox(work, outboxEvery) })
+	background.Go(func() { s.dir.accounts.RunMessages(work, outboxEvery) })
 	background.Go(func() { s.dir.Provider.RunLogouts(work) })
 	background.Go(func() { s.dir.rotateSigningKeys(work) })
 	defer background.Wait()
