@@ -295,3 +295,27 @@ func TestValidateChains(t *testing.T) {
 		})
 	}
 }
+
+// TestChainBesideFloor lets a link be given up that a floor would take too; the
+// floor then asks for what else it takes.
+func TestChainBesideFloor(t *testing.T) {
+	t.Parallel()
+	r := acr.Requirement{Txn: txn, Candidates: []acr.ACR{
+		chained(link(acr.TOTP, acr.OptionalStopOnSuccess), link(acr.EmailOTP, acr.OptionalStopOnSuccess)),
+	}, Floors: []acr.ACR{{Name: "MFA", Needs: []acr.Need{
+		{AnyOf: []acr.Factor{acr.Password}}, {AnyOf: []acr.Factor{acr.TOTP, acr.EmailOTP}},
+	}}}}
+	has := []acr.Enrolment{
+		{Factor: acr.Password, Credential: "password"}, {Factor: acr.TOTP, Credential: "t"}, {Factor: acr.EmailOTP, Credential: "e"},
+	}
+	ledger := []acr.Proof{{ID: "p", User: ann, Txn: txn, Factor: acr.Password, Credential: "password", At: noon}}
+	p, ok := acr.Decide(r, ledger, has, here()).(acr.Prompt)
+	if !ok || len(p.Steps) != 1 || len(p.Steps[0].Skip) != 1 || !slices.Equal(p.Steps[0].AnyOf, []acr.Factor{acr.TOTP}) {
+		t.Fatalf("asks %+v", p)
+	}
+	r.Skipped = p.Steps[0].Skip
+	p, ok = acr.Decide(r, ledger, has, here()).(acr.Prompt)
+	if !ok || !slices.Equal(p.Steps[0].AnyOf, []acr.Factor{acr.EmailOTP}) {
+		t.Fatalf("then asks %+v", p)
+	}
+}

@@ -54,11 +54,9 @@ func merge(list []asked, s Step, i int) []asked {
 			continue
 		}
 		into.AnyOf, into.Usable = factors, usable
-		if len(s.Skip) == 0 {
-			into.Skip = nil // it must be shown for the other one
-		} else if len(into.Skip) > 0 {
-			into.Skip = append(into.Skip, s.Skip...)
-		}
+		// Giving up a link of one of them gives up nothing of the other, which asks
+		// again.
+		into.Skip = append(into.Skip, s.Skip...)
 		into.plans = append(into.plans, i)
 		return list
 	}
