@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/sallyport-id/sallyport/authn/federated"
 	"github.com/sallyport-id/sallyport/authn/locale"
 )
 
@@ -22,8 +23,12 @@ const minKeyLength = 32
 type Config struct {
 	Engine   Engine
 	Provider Provider
+	// Flows are the logins on pages of applications; nil: none.
+	Flows Flows
 	// Recovery runs recovery, registration and invitations; nil: none.
 	Recovery Recovery
+	// Providers are those elsewhere; nil: none.
+	Providers federated.Directory
 	// Issuer is the public base URL. Links and redirects to ourselves are built
 	// from its path, never from the Host header.
 	Issuer string
@@ -113,6 +118,7 @@ func (w *Web) Register(e *echo.Echo) {
 	e.POST("/login/:txn/:action", w.handle(w.act))
 	w.registerAccounts(e)
 	w.registerFederation(e)
+	w.registerSAML(e)
 	e.GET("/device", w.handle(w.device))
 	e.POST("/device", w.handle(w.deviceCode))
 	w.account(e)

@@ -23,7 +23,7 @@ const (
 // Bounds of documents that come from outside. The verifier has a bound of its
 // own on the number of elements.
 const (
-	maxDocument = 512 << 10
+	maxDocument = 256 << 10
 	maxDepth    = 40
 	maxElements = 8192
 )
