@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/audit"
+	"github.com/sallyport-id/sallyport/authn/passkey"
 	"github.com/sallyport-id/sallyport/authn/session"
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/validation"
@@ -106,6 +107,10 @@ type Config struct {
 	Outbox        OutboxStore
 	Audit         audit.Log
 	Life          SessionLife
+	// Passkeys verifies passkeys and PasskeyStore keeps them, both or neither: then
+	// nobody is asked for one.
+	Passkeys     *passkey.Party
+	PasskeyStore passkey.Store
 	// Authenticators judge further factors, in the order in which they are offered;
 	// none by default.
 	Authenticators []Authenticator
@@ -161,6 +166,7 @@ func (cfg Config) check() error {
 		{cfg.Audit != nil, "Audit"},
 		{len(cfg.KnownKey) == 32, "KnownKey of 32 bytes"},
 		{cfg.Now != nil, "Now"},
+		{(cfg.Passkeys == nil) == (cfg.PasskeyStore == nil), "PasskeyStore with Passkeys, or neither,"},
 	} {
 		if !need.ok {
 			errs = append(errs, errors.New("login engine: "+need.field+" is required"))

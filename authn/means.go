@@ -146,7 +146,7 @@ func (e *Engine) meansOf(ctx context.Context, u User, f factors) ([]means, error
 		m.setting = f.held.Setting(m.Credential)
 		out = append(out, m)
 	}
-	if m, ok := passkeysOf(f.held); ok {
+	if m, ok := passkeysOf(f.held); ok && e.cfg.Passkeys != nil {
 		out = append(out, m)
 	}
 	out = slices.DeleteFunc(out, func(m means) bool { return m.setting.Off })

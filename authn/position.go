@@ -197,7 +197,7 @@ func (e *Engine) firstStep(p *position, step acr.Step) Step {
 		}
 	}
 	for _, f := range step.AnyOf {
-		if f == acr.Federated && len(ask.Upstreams) > 0 || f == acr.Password || isCode(f) && e.sends(f) || e.plugged[f] != nil && e.plugged[f].Kind().First {
+		if f == acr.Federated && len(ask.Upstreams) > 0 || f == acr.Password || f == acr.Passkey && e.cfg.Passkeys != nil || isCode(f) && e.sends(f) || e.plugged[f] != nil && e.plugged[f].Kind().First {
 			ask.Factors = append(ask.Factors, f)
 		}
 	}

@@ -215,7 +215,9 @@ func (e *Engine) proof(p *position, s shown, of session.Session) (session.Proof,
 			ID: id, Session: of.ID, User: s.user.ID, Credential: s.credential, Txn: p.txn.ID,
 			Factor: s.factor, AMR: amr, At: at,
 		},
-		Second: !s.first && slices.ContainsFunc(of.Proofs, func(q session.Proof) bool { return q.Credential != s.credential }),
+		// A passkey that verified its user covers two categories by itself.
+		Second: s.factor == acr.Passkey && slices.Contains(amr, "user") ||
+			!s.first && slices.ContainsFunc(of.Proofs, func(q session.Proof) bool { return q.Credential != s.credential }),
 	}, nil
 }
 

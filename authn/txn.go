@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sallyport-id/sallyport/authn/acr"
+	"github.com/sallyport-id/sallyport/authn/passkey"
 )
 
 // Life of a transaction (specification of the provider, section 2).
@@ -80,6 +81,8 @@ type Progress struct {
 	Credential string     `json:"credential,omitempty"`
 	// Sent is the code on its way, if one is.
 	Sent *Sent `json:"sent,omitempty"`
+	// Passkey is the challenge that a passkey is to answer, if one is.
+	Passkey *passkey.Ceremony `json:"passkey,omitempty"`
 	// Begun is the attempt at a plugged-in factor that is under way, if one is.
 	Begun *Begun `json:"begun,omitempty"`
 	// Remember tells that this browser is to be remembered with the next proof of
