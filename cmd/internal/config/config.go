@@ -64,6 +64,8 @@ type Config struct {
 	Authenticators map[string]Authenticator `koanf:"authenticators"`
 	// Chains are lists of authenticators by name, asked in their order.
 	Chains map[string][]Link `koanf:"chains"`
+	// IdentityProviders are elsewhere; people log in there.
+	IdentityProviders []IdentityProvider `koanf:"identity_providers"`
 	// ACRs are the authentication context classes that there are.
 	ACRs []ACR `koanf:"acrs"`
 	// DefaultACRs are those of a login for which nobody names any, the best
