@@ -47,6 +47,9 @@ func (w *Web) present(r *request, t authn.Txn, refused *refused) error {
 				err = w.reply(r, v, reply)
 			}
 		default:
+			if away, err := w.toApplication(r, t, step); away || err != nil {
+				return err
+			}
 			return w.ask(r, t, v, step, refused)
 		}
 		if !errors.Is(err, authn.ErrNotReady) {
@@ -64,6 +67,9 @@ func (w *Web) answer(r *request, t authn.Txn, v view, ready authn.Ready) error {
 	}
 	if consent == nil {
 		return w.reply(r, v, reply)
+	}
+	if away, err := w.toApplication(r, t, nil); away || err != nil {
+		return err
 	}
 	return w.askConsent(r, t, v, ready.User, *consent)
 }

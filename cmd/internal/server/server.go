@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
+	"github.com/sallyport-id/sallyport/oidc/flow"
 	"github.com/sallyport-id/sallyport/oidc/web"
 )
 
@@ -82,6 +83,7 @@ type Server struct {
 	issuer   string
 	http     *http.Server
 	pages    *web.Web
+	flows    *flow.Flows
 	demo     *demoServer // nil: none
 	tracing  *tracing
 	metrics  *metrics
@@ -116,6 +118,9 @@ func (s *Server) assemble(ctx context.Context, opts Options) error {
 		return err
 	}
 	if err := s.dir.startProvider(ctx); err != nil {
+		return err
+	}
+	if s.flows, err = s.newFlows(ctx); err != nil {
 		return err
 	}
 	if s.pages, err = s.newWeb(ctx); err != nil {
@@ -340,6 +345,7 @@ func (s *Server) routes() (http.Handler, error) {
 	s.dir.Validation.Register(e)
 	s.dir.Provider.Register(e)
 	s.pages.Register(e)
+	s.flows.Register(e, s.pages)
 	return e, nil
 }
 
