@@ -3,7 +3,10 @@ package authn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/sallyport-id/sallyport/authn/audit"
 )
 
 // ErrNoDevice says that there is no such remembered browser, or no longer.
@@ -44,3 +47,32 @@ type DeviceStore interface {
 
 // DeviceCredential is the name of a remembered browser in events.
 func DeviceCredential(id string) string { return "device:" + id }
+
+// Devices returns the browsers that are remembered for a user, newest first.
+func (e *Engine) Devices(ctx context.Context, userID string) ([]Device, error) {
+	all, err := e.cfg.Devices.Devices(ctx, userID, e.now())
+	if err != nil {
+		return nil, fmt.Errorf("list remembered browsers: %w", err)
+	}
+	return all, nil
+}
+
+// ForgetDevice ends a remembered browser of the user who is logged in with a
+// session, and reports whether there was one. Logins there ask for everything
+// again.
+func (e *Engine) ForgetDevice(ctx context.Context, v Visitor, userID, sessionID, id string) (had bool, err error) {
+	err = e.cfg.Tx.InTx(ctx, func(ctx context.Context) error {
+		// The user is locked first, so that no answer counts a browser that is gone.
+		if _, err := e.cfg.Users.UserByID(ctx, userID); err != nil {
+			return fmt.Errorf("read user: %w", err)
+		}
+		if had, err = e.cfg.Devices.DeleteDevice(ctx, userID, id); err != nil || !had {
+			return err
+		}
+		return e.record(ctx, proved(v, audit.DeviceForgotten, "", userID, sessionID, loginDetail{Credential: DeviceCredential(id)}))
+	})
+	if err != nil {
+		return false, fmt.Errorf("forget browser: %w", err)
+	}
+	return had, nil
+}

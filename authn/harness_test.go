@@ -83,6 +83,9 @@ type want struct {
 	Subject string         `json:"subject,omitempty"`
 }
 
+// reach is a transaction that asks for ACRs, the first best.
+func reach(acrs ...string) want { return want{ACRs: acrs} }
+
 const day12, day6 = 12 * time.Hour, 6 * time.Hour
 
 // acrs are those that the tests ask for by name.
@@ -96,6 +99,18 @@ func acrs() map[string]acr.ACR {
 		"Mail": {Name: "Mail", Needs: []acr.Need{
 			{AnyOf: []acr.Factor{acr.Password, acr.EmailOTP, acr.SMSOTP}, MaxAge: new(day12)},
 		}},
+		"Remembered": {Name: "Remembered", Distinct: true, Needs: []acr.Need{
+			{AnyOf: []acr.Factor{acr.Password}, MaxAge: new(day12)},
+			{AnyOf: []acr.Factor{acr.Device, acr.TOTP, acr.EmailOTP, acr.SMSOTP, acr.VoiceOTP}, MaxAge: new(10 * 24 * time.Hour)},
+		}},
+		"Optional": {Name: "Optional", Needs: []acr.Need{
+			{AnyOf: []acr.Factor{acr.Password}, MaxAge: new(day12)},
+			{Chain: []acr.Link{{Factor: acr.TOTP, Control: acr.OptionalContinue}, {Factor: acr.EmailOTP, Control: acr.RequiredContinue}}, MaxAge: new(day6)},
+		}},
+		"Gate": {Name: "Gate", Distinct: true, Needs: []acr.Need{
+			{AnyOf: []acr.Factor{acr.Password}, MaxAge: new(day12)}, {AnyOf: []acr.Factor{"gate", acr.TOTP}, MaxAge: new(day6)},
+		}},
+		"GateFirst": {Name: "GateFirst", Needs: []acr.Need{{AnyOf: []acr.Factor{acr.Password, "gate"}, MaxAge: new(day12)}}},
 		"MailTwice": {Name: "MailTwice", Needs: []acr.Need{
 			{AnyOf: []acr.Factor{acr.EmailOTP}, MaxAge: new(day12)}, {AnyOf: second, MaxAge: new(day6)},
 		}},
@@ -322,6 +337,9 @@ func (b *browser) take(g authn.Grants) {
 	}
 	if g.Known != nil {
 		b.v.Known = g.Known
+	}
+	if g.Devices != nil {
+		b.v.Devices = g.Devices
 	}
 }
 

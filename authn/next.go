@@ -47,6 +47,11 @@ func (e *Engine) Issue(ctx context.Context, v Visitor, t Txn, fn func(ctx contex
 		if err := e.cfg.Sessions.ExtendSession(ctx, ready.Session.ID, e.now().Add(e.cfg.Life.Idle)); err != nil {
 			return fmt.Errorf("extend session: %w", err)
 		}
+		if p.device != nil {
+			if err := e.cfg.Devices.UseDevice(ctx, p.device.ID, e.now()); err != nil {
+				return fmt.Errorf("record use of browser: %w", err)
+			}
+		}
 		return fn(ctx, ready)
 	})
 	if err != nil {
