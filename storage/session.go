@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sallyport-id/sallyport/authn"
+	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/session"
 	"github.com/sallyport-id/sallyport/oidc"
 	"github.com/sallyport-id/sallyport/scim"
@@ -202,6 +203,14 @@ func (db *DB) derive(ctx context.Context, userID string, sessions []validation.S
 		var methods []string
 		if err := json.Unmarshal([]byte(amr), &methods); err != nil {
 			return fmt.Errorf("read proofs of session %s: %w", id, err)
+		}
+		// A recovery code is neither a login nor a recent second factor: it only
+		// tells that the user may set up another one.
+		if acr.Factor(factor) == acr.RecoveryCode {
+			if at := fromMicros(micro); at.After(sessions[i].RecoveredAt) {
+				sessions[i].RecoveredAt = at
+			}
+			continue
 		}
 		note(&sessions[i], fromMicros(micro), methods, second != 0)
 	}

@@ -17,8 +17,11 @@ type Session struct {
 	// step-up; no token carries them.
 	LoginAt, SecondFactorAt           time.Time
 	LoginMethods, SecondFactorMethods []string
-	IP, UserAgent                     string
-	Clients                           []SessionClient
+	// RecoveredAt is when a recovery code was last shown, which is no second factor
+	// to rely on and lets its user set up another one (security.md section 6).
+	RecoveredAt   time.Time
+	IP, UserAgent string
+	Clients       []SessionClient
 }
 
 // SessionClient is an application that holds a live token of a session.

@@ -69,6 +69,7 @@ func (p Page) Kind() string {
 	for _, k := range []struct{ action, field, kind string }{
 		{"login", "password", KindLogin},
 		{"code", "code", KindCode},
+		{"code", "secret", KindCode}, // a second password
 		{"password", "new_password", KindPassword},
 		{"account", "account", KindAccount},
 		{"consent", "decision", KindConsent},
