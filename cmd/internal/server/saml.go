@@ -5,22 +5,22 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 
+	"github.com/sallyport-id/sallyport/authn/federated"
 	"github.com/sallyport-id/sallyport/authn/federated/saml"
+	"github.com/sallyport-id/sallyport/authn/outgoing"
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
 )
 
-// newSAML makes the upstream for a SAML provider. client goes only where an
-// upstream may be.
-func (d *Directory) newSAML(ctx context.Context, id string, c config.SAMLProvider, client *http.Client) (*saml.Provider, error) {
-	base := d.issuer + "/federation/" + id
+// newSAML makes the upstream for a SAML provider.
+func (d *Directory) newSAML(ctx context.Context, p config.IdentityProvider) (federated.Upstream, error) {
+	c, base := p.SAML, d.issuer+"/federation/"+p.ID
 	entityID := c.SPEntityID
 	if entityID == "" {
 		entityID = base + "/metadata"
 	}
-	key, err := d.samlKey(ctx, id, c.KeyFile, entityID)
+	key, err := d.samlKey(ctx, p.ID, c.KeyFile, entityID)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (d *Directory) newSAML(ctx context.Context, id string, c config.SAMLProvide
 		EntityID: entityID, ACS: base + "/acs", Key: key, IdP: idp, Binding: saml.Binding(c.Binding),
 		SubjectAttribute: c.SubjectAttribute, EmailAttribute: c.EmailAttribute, NameAttribute: c.NameAttribute,
 		AuthnContexts: c.AuthnContexts, WantEncrypted: c.WantEncrypted, AllowUnsolicited: c.AllowIDPInitiated,
-		Skew: c.Skew(), Client: client, Replays: d.db, Now: d.now,
+		Skew: c.Skew(), Client: outgoing.Rules{AllowPrivate: p.AllowPrivate, SameHost: true}.Client(), Replays: d.db, Now: d.now,
 	})
 }
 
