@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/schema"
+	"github.com/sallyport-id/sallyport/scim"
 )
 
 // Bounds of messages.

@@ -15,7 +15,7 @@ func (s *Server) newFlows(ctx context.Context) (*flow.Flows, error) {
 		return nil, fmt.Errorf("read key of flows: %w", err)
 	}
 	cfg := flow.Config{
-		Engine: s.dir.engine, Provider: s.dir.Provider, Issuer: s.issuer, Key: key, Logger: s.logger, Now: s.now,
+		Engine: s.dir.engine, Passkeys: s.dir.engine, Provider: s.dir.Provider, Issuer: s.issuer, Key: key, Logger: s.logger, Now: s.now,
 	}
 	if s.dir.accounts != nil {
 		cfg.Accounts = s.dir.accounts
