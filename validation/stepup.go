@@ -10,7 +10,6 @@ import (
 
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim"
-	"github.com/sallyport-id/sallyport/validation/totp"
 )
 
 // Ages that satisfy a step-up when nothing else is configured, with the bounds
@@ -33,7 +32,7 @@ const (
 type StepUpConfig struct {
 	Sessions SessionStore
 	Records  Records
-	Secrets  totp.Store
+	Held     HoldingStore
 	Paths    *Paths
 	Now      func() time.Time
 
@@ -57,8 +56,8 @@ var (
 
 // NewStepUp checks the configuration.
 func NewStepUp(cfg StepUpConfig) (*StepUp, error) {
-	if cfg.Sessions == nil || cfg.Records == nil || cfg.Secrets == nil || cfg.Paths == nil || cfg.Now == nil {
-		return nil, errors.New("step-up: sessions, records, secrets, paths and clock are required")
+	if cfg.Sessions == nil || cfg.Records == nil || cfg.Held == nil || cfg.Paths == nil || cfg.Now == nil {
+		return nil, errors.New("step-up: sessions, records, holdings, paths and clock are required")
 	}
 	if cfg.Age == 0 {
 		cfg.Age = DefaultStepUpAge
@@ -168,8 +167,8 @@ func enabledFlag(user schema.Object) any {
 }
 
 // enrolled reports whether the user has a second factor: a value that is
-// validated now, or an authenticator app. Neither the flag nor a pause after
-// failures matters.
+// validated now, an app, a further address or number, or a passkey. Neither the
+// flag nor a pause after failures matters, nor whether it is switched off.
 func (s *StepUp) enrolled(ctx context.Context, userID string, user schema.Object) (bool, error) {
 	for _, p := range s.cfg.Paths.All() {
 		value := p.Get(user)
@@ -181,7 +180,11 @@ func (s *StepUp) enrolled(ctx context.Context, userID string, user schema.Object
 			return ok, err
 		}
 	}
-	return s.cfg.Secrets.HasTOTP(ctx, userID)
+	has, err := s.cfg.Held.Holdings(ctx, userID)
+	if err != nil {
+		return false, fmt.Errorf("read credentials: %w", err)
+	}
+	return has.App != nil || len(has.Apps)+len(has.Addresses)+len(has.Passkeys) > 0, nil
 }
 
 // recent reports whether a proof was given at most age ago, by the server's

@@ -11,7 +11,6 @@ import (
 
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim"
-	"github.com/sallyport-id/sallyport/validation/totp"
 )
 
 // sessionsFake holds one session.
@@ -42,20 +41,19 @@ func (f *recordsFake) Validated(_ context.Context, _, path, value string) (time.
 	return time.Time{}, value != "" && f.validated[path] == value, f.err
 }
 
-// secretsFake knows whether there is an authenticator app.
-type secretsFake struct {
-	totp.Store
-	has bool
+// holdingsFake is what a user has besides attributes.
+type holdingsFake struct {
+	has Holdings
 	err error
 }
 
-func (f *secretsFake) HasTOTP(context.Context, string) (bool, error) { return f.has, f.err }
+func (f *holdingsFake) Holdings(context.Context, string) (Holdings, error) { return f.has, f.err }
 
 type stepUpWorld struct {
 	*StepUp
 	sessions *sessionsFake
 	records  *recordsFake
-	secrets  *secretsFake
+	held     *holdingsFake
 	now      time.Time
 }
 
@@ -72,11 +70,11 @@ func newStepUpWorld(t *testing.T) *stepUpWorld {
 		t.Fatal(err)
 	}
 	w := &stepUpWorld{
-		sessions: &sessionsFake{session: Session{ID: "s", UserID: "u"}}, records: &recordsFake{}, secrets: &secretsFake{},
+		sessions: &sessionsFake{session: Session{ID: "s", UserID: "u"}}, records: &recordsFake{}, held: &holdingsFake{},
 		now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC),
 	}
 	w.StepUp, err = NewStepUp(StepUpConfig{
-		Sessions: w.sessions, Records: w.records, Secrets: w.secrets, Paths: paths, Now: func() time.Time { return w.now },
+		Sessions: w.sessions, Records: w.records, Held: w.held, Paths: paths, Now: func() time.Time { return w.now },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -161,8 +159,37 @@ func TestStepUpCheck(t *testing.T) {
 		if c.factor != never {
 			w.sessions.session.SecondFactorAt = w.now.Add(-time.Duration(c.factor) * time.Second)
 		}
-		w.records.validated, w.secrets.has = map[string]string{emailCanonical: c.validated}, c.totp
+		w.records.validated, w.held.has = map[string]string{emailCanonical: c.validated}, heldApp(c.totp)
 		wantDetail(t, name, w.Check(t.Context(), ownCaller, "u", c.user), c.want)
+	}
+}
+
+func heldApp(has bool) Holdings {
+	if !has {
+		return Holdings{}
+	}
+	return Holdings{App: &HeldApp{ID: "app"}}
+}
+
+// Whatever a user could show beside the password is a factor, also what is
+// switched off for logins.
+func TestStepUpCountsEveryFactor(t *testing.T) {
+	t.Parallel()
+	off := map[string]CredentialSetting{"passkey:k": {Off: true}}
+	for name, c := range map[string]struct {
+		has  Holdings
+		want string
+	}{
+		"passkey":                        {Holdings{Passkeys: []HeldPasskey{{ID: "k"}}}, askFactor},
+		"passkey, switched off":          {Holdings{Passkeys: []HeldPasskey{{ID: "k"}}, Settings: off}, askFactor},
+		"further app":                    {Holdings{Apps: []HeldApp{{ID: "a"}}}, askFactor},
+		"further address":                {Holdings{Addresses: []ExtraAddress{{ID: "a"}}}, askFactor},
+		"second password, same category": {Holdings{SecondPassword: "p"}, askNothing},
+		"recovery codes are for a loss":  {Holdings{RecoverySet: "r", RecoveryLeft: 10}, askNothing},
+	} {
+		w := newStepUpWorld(t)
+		w.sessions.session.LoginAt, w.held.has = w.now, c.has
+		wantDetail(t, name, w.Check(t.Context(), ownCaller, "u", stepUpUser("", nil)), c.want)
 	}
 }
 
@@ -189,7 +216,7 @@ func TestStepUpFailsClosed(t *testing.T) {
 	for name, spoil := range map[string]func(*stepUpWorld){
 		"sessions": func(w *stepUpWorld) { w.sessions.err = gone },
 		"records":  func(w *stepUpWorld) { w.records.err = gone },
-		"secrets":  func(w *stepUpWorld) { w.secrets.err = gone },
+		"holdings": func(w *stepUpWorld) { w.held.err = gone },
 	} {
 		w := newStepUpWorld(t)
 		w.sessions.session.LoginAt = w.now
@@ -246,11 +273,12 @@ func TestStepUpProperty(t *testing.T) {
 		if second {
 			w.sessions.session.SecondFactorAt = w.now.Add(-time.Duration(factor) * time.Second)
 		}
-		w.secrets.has = rapid.Bool().Draw(rt, "app")
+		app := rapid.Bool().Draw(rt, "app")
+		w.held.has = heldApp(app)
 		subject := rapid.SampledFrom([]string{"u", "other"}).Draw(rt, "subject")
 		passed := w.Check(t.Context(), ownCaller, subject, stepUpUser("", true)) == nil
 		fresh := second && factor <= 300
-		want := fresh || subject == "u" && !w.secrets.has && (login <= 900 || second && factor <= 900)
+		want := fresh || subject == "u" && !app && (login <= 900 || second && factor <= 900)
 		if passed != want {
 			rt.Errorf("passed %v, want %v", passed, want)
 		}
@@ -263,7 +291,7 @@ func TestNewStepUpChecks(t *testing.T) {
 	for name, spoil := range map[string]func(*StepUpConfig){
 		"no sessions":   func(c *StepUpConfig) { c.Sessions = nil },
 		"no records":    func(c *StepUpConfig) { c.Records = nil },
-		"no secrets":    func(c *StepUpConfig) { c.Secrets = nil },
+		"no holdings":   func(c *StepUpConfig) { c.Held = nil },
 		"no paths":      func(c *StepUpConfig) { c.Paths = nil },
 		"no clock":      func(c *StepUpConfig) { c.Now = nil },
 		"age too short": func(c *StepUpConfig) { c.Age = 59 * time.Second },

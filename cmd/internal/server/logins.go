@@ -13,7 +13,7 @@ import (
 func (d *Directory) newStepUp() (*validation.StepUp, error) {
 	c := d.cfg.SecondFactors.StepUp
 	return validation.NewStepUp(validation.StepUpConfig{
-		Sessions: d.db, Records: d.db, Secrets: d.db, Paths: d.follower.Paths, Now: d.now,
+		Sessions: d.db, Records: d.db, Held: d.db, Paths: d.follower.Paths, Now: d.now,
 		Age: c.Age, LoginAge: c.LoginAge, ACR: c.ACR, LoginACR: c.LoginACR,
 	})
 }
