@@ -43,6 +43,20 @@ func (db *DB) userByName(ctx context.Context, rt *schema.ResourceType, login str
 	return db.onlyUser(ctx, rt, "userName", key)
 }
 
+// UserByEmail returns the one user who has the address, whatever the case, or
+// authn.ErrNoUser when there is none or more than one. The user name does not
+// count.
+func (db *DB) UserByEmail(ctx context.Context, address string) (authn.User, error) {
+	if address == "" || len(address) > keyLimit {
+		return authn.User{}, authn.ErrNoUser
+	}
+	id, err := db.userByEmail(ctx, db.registry.ByName(userType), address)
+	if err != nil {
+		return authn.User{}, err
+	}
+	return db.UserByID(ctx, id)
+}
+
 func (db *DB) userByEmail(ctx context.Context, rt *schema.ResourceType, login string) (string, error) {
 	return db.onlyUser(ctx, rt, loginEmail, schema.Fold(login))
 }

@@ -25,6 +25,7 @@ func (s *Service) Register(e *echo.Echo, mw ...echo.MiddlewareFunc) {
 	r.sessions()
 	r.consents()
 	r.passkeys()
+	r.identities()
 	r.account()
 }
 

@@ -85,6 +85,8 @@ type Config struct {
 	Consents ConsentStore
 	// Passkeys are those of users; nil: there are none.
 	Passkeys PasskeyKeeper
+	// Identities are accounts elsewhere; nil: there are no sub-resources about them.
+	Identities Identities
 	// AdminSetsPasswords lets administrators choose a password for another user.
 	AdminSetsPasswords bool
 	// Freshness asks for step-up; nil asks nobody.

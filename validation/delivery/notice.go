@@ -49,6 +49,12 @@ const (
 	NoticeMovedIn NoticeKind = "moved_in"
 )
 
+// The kinds of notices about accounts elsewhere.
+const (
+	NoticeIdentityLinked   NoticeKind = "identity_linked"
+	NoticeIdentityUnlinked NoticeKind = "identity_unlinked"
+)
+
 // NoticeKinds lists all kinds.
 func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
@@ -58,6 +64,7 @@ func NoticeKinds() []NoticeKind {
 		NoticePasswordRecovered,
 		NoticeSecondPasswordAdded, NoticeSecondPasswordReplaced, NoticeSecondPasswordRemoved, NoticeRecoveryCodesMade,
 		NoticeRecoveryCodesRemoved, NoticeRecoveryCodeUsed, NoticeRecoveryCodesFew, NoticeFactorsReset, NoticeMovedIn,
+		NoticeIdentityLinked, NoticeIdentityUnlinked,
 	}
 }
 

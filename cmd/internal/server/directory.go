@@ -18,6 +18,7 @@ import (
 	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/authn/account"
 	"github.com/sallyport-id/sallyport/authn/audit"
+	"github.com/sallyport-id/sallyport/authn/federated"
 	"github.com/sallyport-id/sallyport/authn/password"
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
 	"github.com/sallyport-id/sallyport/oidc"
@@ -92,6 +93,8 @@ type Directory struct {
 	engine *authn.Engine
 	// accounts runs recovery, registration and invitations.
 	accounts *account.Service
+	// providers are those elsewhere at which people log in.
+	providers federated.List
 	// signing are the keys that sign tokens.
 	signing *keys.Ring
 

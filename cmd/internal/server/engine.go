@@ -63,6 +63,10 @@ func (d *Directory) newEngine(ctx context.Context, l *limits, states *state.Seal
 	if err != nil {
 		return err
 	}
+	federation, err := d.newFederation(ctx)
+	if err != nil {
+		return err
+	}
 	idle, absolute := d.cfg.SessionLife()
 	d.engine, err = authn.New(authn.Config{
 		Users: d.db, Txns: d.db, Sessions: d.db, Ender: d.db, Tx: d.db, Passwords: d.db, Hasher: loginHasher{d.hasher},
@@ -71,6 +75,7 @@ func (d *Directory) newEngine(ctx context.Context, l *limits, states *state.Seal
 		Extras: d.db, Devices: d.db, Records: d.db, Paths: d.follower.Paths, States: states,
 		Delivery: d.Delivery, Outbox: d.db, Audit: d.db, Life: authn.SessionLife{Idle: idle, Absolute: absolute},
 		RememberFor: d.cfg.RememberDevice.Life(), Skew: d.cfg.SecondFactors.TOTP.Skew, KnownKey: known, PasswordChanged: d.passwordChanged,
+		Federation:     federation,
 		Authenticators: authenticators,
 		Logger:         d.logger, Now: d.now,
 	})

@@ -111,6 +111,7 @@ func (d *Directory) newValidation(l *limits, states *state.Sealer) (*validation.
 		Freshness: d.stepUp, Sessions: d.db, Passwords: d.db, Hasher: d.hasher, PasswordTries: l.password,
 		SecondPasswords: d.db, Recovery: d.recoveryCodes(busy), Holdings: d.db,
 		Consents:           userConsents{d},
+		Identities:         d.identities(),
 		AdminSetsPasswords: d.cfg.AdminSetsPasswords,
 		Issuer:             issuer, TOTP: app, Lifetime: c.Lifetime,
 		IgnoreTexts: !c.TrustedMessageTexts, NoVoiceEnrolment: !d.cfg.Delivery.VoiceEnrolment,
