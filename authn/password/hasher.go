@@ -156,16 +156,20 @@ func (h *Hasher) Rehash(ctx context.Context, p Password) (string, error) {
 	return e.String(), nil
 }
 
-// Verify reports whether p is the password of a stored hash, compared in
-// constant time. A password outside the length limits is wrong, after the same
+// Verify reports whether p is the password of a stored hash, one of our own or
+// one that [Foreign] takes, compared in constant time. A password outside the length limits is wrong, after the same
 // work. An error means that nothing was compared: a string that is no hash
 // (ErrFormat), an unknown pepper, *BusyError, or the end of ctx.
 func (h *Hasher) Verify(ctx context.Context, phc string, p Password) (bool, error) {
 	e, err := parse(phc)
-	if err != nil {
-		return false, fmt.Errorf("read stored password: %w", err)
+	if err == nil {
+		return h.verify(ctx, e, p)
 	}
-	return h.verify(ctx, e, p)
+	f, foreignErr := parseForeign(phc)
+	if foreignErr != nil {
+		return false, fmt.Errorf("read stored password: %w", errors.Join(err, foreignErr))
+	}
+	return h.verifyForeign(ctx, f, p)
 }
 
 // VerifyUnknown does the work of Verify for a user who does not exist or has no
