@@ -43,6 +43,8 @@ var importTable = map[string][]string{
 	"authn/recovery":  {},
 	"authn/passkey":   {"schema"},
 	"authn/federated": {"schema"},
+	// fakeidp is a provider for tests.
+	"authn/federated/fakeidp": {},
 	// saml knows XML and its signatures, and nothing of users.
 	"authn/federated/saml": {"authn/federated", "schema"},
 	// remote is a plug of the engine, so it stands above it.
@@ -56,7 +58,11 @@ var importTable = map[string][]string{
 	"oidc":      {"schema", "authn", "authn/acr", "authn/session", "oidc/keys"},
 	"oidc/edge": {"schema", "authn/acr", "authn/session", "oidc"},
 	// flow is the login as JSON, for applications with pages of their own.
-	"oidc/flow": {"oidc", "authn", "authn/acr", "authn/session", "authn/account", "schema"},
+	// Its messages and errors are SCIM's, and so are their limits.
+	"oidc/flow": {
+		"oidc", "authn", "authn/acr", "authn/session", "authn/account", "authn/federated", "validation", "validation/delivery",
+		"scim", "schema",
+	},
 	"oidc/web":  {"oidc", "oidc/…", "authn", "authn/…", "validation", "validation/…", "scim", "scim/…", "schema"},
 
 	"storage": {
