@@ -47,7 +47,7 @@ type Swept struct {
 	Tokens     int64 // ended more than 30 days ago
 	Sessions   int64 // whose life is over
 	Leases     int64
-	Logins     int64 // transactions of logins, queued codes, ledgers without a session
+	Logins     int64 // transactions of logins, queued codes, remembered browsers, ledgers without a session
 	Challenges int64 // over for more than an hour
 	Limits     int64 // counters of sends and failures whose time is over
 	Deliveries int64 // older than 30 days, expired messages of the inbox, old notices
@@ -100,6 +100,8 @@ func sweepRules(s *Swept, now time.Time) []sweepRule {
 			(SELECT id FROM sessions WHERE idle_until <> 0 AND idle_until <= $1 LIMIT $2)`, micros(now)},
 		{&s.Logins, `DELETE FROM login_txns WHERE id IN
 			(SELECT id FROM login_txns WHERE expires_at < $1 LIMIT $2)`, ago(loginsKept)},
+		{&s.Logins, `DELETE FROM devices WHERE id IN
+			(SELECT id FROM devices WHERE expires_at <= $1 LIMIT $2)`, micros(now)},
 		{&s.Logins, `DELETE FROM login_codes WHERE id IN
 			(SELECT id FROM login_codes WHERE expires_at <= $1 LIMIT $2)`, micros(now)},
 		{&s.Logins, `DELETE FROM account_flows WHERE id IN

@@ -24,6 +24,9 @@ const (
 			algorithm = excluded.algorithm, digits = excluded.digits, period = excluded.period,
 			last_step = excluded.last_step, created_at = excluded.created_at`
 
+	forgetTOTP = `DELETE FROM credential_settings WHERE user_id = $1
+		AND credential IN (SELECT 'totp:' || id FROM totp_secrets WHERE user_id = $1)`
+
 	useStep = `UPDATE totp_secrets SET last_step = $1 WHERE user_id = $2 AND id = $3 AND last_step < $1`
 )
 
@@ -87,6 +90,10 @@ func (db *DB) PutTOTP(ctx context.Context, e totp.Enrolment) error {
 		if err != nil {
 			return err
 		}
+		// What was set for an earlier secret ends with it.
+		if _, err := w.ExecContext(ctx, forgetTOTP, e.UserID); err != nil {
+			return db.sqlError(ctx, "forget settings of authenticator app", err)
+		}
 		_, err = w.ExecContext(ctx, upsertTOTP, e.UserID, db.ids.next(), kid, sealed, string(e.Algorithm),
 			e.Digits, int64(e.Period/time.Second), e.LastStep, micros(e.CreatedAt))
 		return db.sqlError(ctx, "store authenticator app", err)
@@ -127,6 +134,9 @@ func (db *DB) DeleteTOTP(ctx context.Context, userID string) (had bool, err erro
 		w, err := db.writer(ctx)
 		if err != nil {
 			return err
+		}
+		if _, err := w.ExecContext(ctx, forgetTOTP, userID); err != nil {
+			return db.sqlError(ctx, "forget settings of authenticator app", err)
 		}
 		n, err := db.execCount(ctx, w, "DELETE FROM totp_secrets WHERE user_id = $1", userID)
 		had = n == 1
