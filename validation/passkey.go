@@ -277,3 +277,6 @@ func (c *Credentials) RemovePasskey(ctx context.Context, o Owner, credential str
 		return err
 	})
 }
+
+// TakesPasskeys reports whether passkeys can be registered here.
+func (c *Credentials) TakesPasskeys() bool { return c.s.cfg.Passkeys != nil }

@@ -77,6 +77,9 @@ func (w *Web) account(e *echo.Echo) {
 	w.accountHome(e)
 	w.accountSecurity(e)
 	w.accountEnrol(e)
+	w.accountPasskeys(e)
+	w.accountSecrets(e)
+	w.accountLinks(e)
 	w.accountSessions(e)
 }
 

@@ -95,6 +95,10 @@ func (m *member) securityBody() (securityBody, error) {
 	if len(c.Channels()) > 0 || o.Has(validation.CredentialPhone) {
 		b.Groups = append(b.Groups, credentialGroup{Kind: validation.CredentialPhone, Add: accountSecurityPath + "/phone"})
 	}
+	b.Groups = append(b.Groups,
+		credentialGroup{Kind: validation.CredentialPasskey, Add: m.addPasskeyPath()},
+		credentialGroup{Kind: validation.CredentialSecondPassword, Add: accountSecondPath},
+		credentialGroup{Kind: validation.CredentialRecovery, Add: accountRecoveryPath})
 	for i := range b.Groups {
 		for _, one := range o.Credentials {
 			if one.Kind == b.Groups[i].Kind {

@@ -37,9 +37,11 @@ func (w *Web) ask(r *request, t authn.Txn, v view, step authn.Step, re *refused)
 		b := w.codeBody(s)
 		v.Title, v.Body = b.Title(), b
 		return w.page(r, t, pageCode, v, re)
+	case authn.AskPasskey:
+		return w.askPasskey(r, t, v, s, re)
 	case authn.AskNewPassword:
 		v = v.of(s.User)
-		v.Title, v.Body = "password.title", passwordBody{Min: s.MinLength, Max: s.MaxLength}
+		v.Title, v.Body = "password.title", passwordBody{Min: s.MinLength, Max: s.MaxLength, Reason: s.Reason}
 		return w.page(r, t, pagePassword, v, re)
 	default:
 		return fmt.Errorf("step of type %T is not known", step)
@@ -52,6 +54,8 @@ func userOf(step authn.Step) authn.User {
 	case authn.AskFactor:
 		return s.User
 	case authn.AskCode:
+		return s.User
+	case authn.AskPasskey:
 		return s.User
 	case authn.AskNewPassword:
 		return s.User
@@ -126,7 +130,7 @@ func (v view) faultOf(p page, re *refused) *fault {
 			key += "_for_good"
 		}
 		field = ""
-	case authn.SendFailed, authn.Busy, authn.Unavailable, authn.Waiting:
+	case authn.SendFailed, authn.Busy, authn.Unavailable, authn.Waiting, authn.WrongPasskey, authn.PasskeyExpired:
 		field = ""
 	case authn.UpstreamDenied, authn.UpstreamDown, authn.UpstreamInvalid, authn.UpstreamOff, authn.UpstreamStale,
 		authn.UpstreamNotLinked, authn.UpstreamOther, authn.UpstreamInactive:
@@ -163,6 +167,8 @@ type loginBody struct {
 	// Password tells that a password would do; Codes are further first factors.
 	Password bool
 	Codes    []acr.Factor
+	// Passkey tells that a passkey would do.
+	Passkey bool
 	// Upstreams are the providers elsewhere to log in at.
 	Upstreams []authn.Upstream
 	Fixed     bool
@@ -178,6 +184,8 @@ func (w *Web) askLogin(r *request, t authn.Txn, v view, s authn.AskLogin, re *re
 		switch f {
 		case acr.Password:
 			b.Password = true
+		case acr.Passkey:
+			b.Passkey = true
 		case acr.TOTP, acr.EmailOTP, acr.SMSOTP, acr.VoiceOTP, acr.RecoveryCode:
 			b.Codes = append(b.Codes, f)
 		default: // first factors that the pages cannot ask for

@@ -13,6 +13,7 @@ type Engine interface {
 	Flow
 	Accounts
 	Factors
+	Passkeys
 	Sparing
 	Federation
 	Unlocking

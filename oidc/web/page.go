@@ -36,5 +36,7 @@ func pages() []page {
 		pageLogin, pageAccount, pageFactor, pageCode, pagePassword, pageConsent, pageDevice, pageDone, pageLogout,
 		pageLoggedOut, pageFormPost, pageError, pageAway,
 		pageOwnHome, pageSecurity, pageCredential, pageOwnPassword, pageEnrolApp, pageEnrolAddress, pageOwnSessions,
+		pagePasskey, pageEnrolPasskey,
+		pageOwnSecond, pageOwnRecovery,
 	}, recoverPages()...)
 }

@@ -11,7 +11,7 @@ import (
 
 // txnPages are the pages of a transaction.
 func txnPages() []page {
-	return []page{pageLogin, pageAccount, pageFactor, pageCode, pagePassword, pageConsent}
+	return []page{pageLogin, pageAccount, pageFactor, pageCode, pagePasskey, pagePassword, pageConsent}
 }
 
 // actions are the parts that forms can ask for, by the last segment of their
@@ -21,7 +21,8 @@ func actions() map[string]action {
 		"login":    {[]page{pageLogin}, doLogin},
 		"account":  {[]page{pageAccount}, doAccount},
 		"another":  {txnPages(), doAnother},
-		"factor":   {[]page{pageLogin, pageFactor, pageCode}, doFactor},
+		"factor":   {[]page{pageLogin, pageFactor, pageCode, pagePasskey}, doFactor},
+		"passkey":  {[]page{pageLogin, pagePasskey}, doPasskey},
 		"federate": {[]page{pageLogin}, doFederate},
 		"send":     {[]page{pageCode}, doSend},
 		"code":     {[]page{pageCode}, doCode},

@@ -116,6 +116,7 @@ func (w *Web) Register(e *echo.Echo) {
 	e.POST("/oauth/logout/confirm", w.handle(w.confirmLogout))
 	e.GET("/login/:txn", w.handle(w.show))
 	e.POST("/login/:txn/:action", w.handle(w.act))
+	w.registerPasskeys(e)
 	w.registerAccounts(e)
 	w.registerFederation(e)
 	w.registerSAML(e)
