@@ -58,6 +58,7 @@ type Config struct {
 	// RememberDevice is about browsers that spare their users a second factor.
 	RememberDevice RememberDevice `koanf:"remember_device"`
 	Tokens         Tokens         `koanf:"tokens"`
+	Passkeys       Passkeys       `koanf:"passkeys"`
 
 	// Authenticators are factors that services of others judge, by the name of the
 	// factor.

@@ -243,6 +243,7 @@ func defaultLogin(c Config) Config {
 	c.UserFloor = true
 	c.ACRUnmet, c.ACRUnmetError, c.PermittedACRsMode = UnmetFail, UnmetInteraction, PermittedIntersect
 	c.PKCE = PKCEOptional
+	c.Passkeys = defaultPasskeys()
 	c.RememberDevice = RememberDevice{Enabled: true, MaxAge: rememberFor}
 	c.Policy.Profile = ProfileDefault
 	c.Tokens = defaultTokens()

@@ -29,6 +29,7 @@ func (c *Config) validateLogin(v *faults) {
 	c.validateServices(v)
 	c.validateLives(v)
 	c.RememberDevice.validate(v)
+	c.Passkeys.validate(v)
 	c.validateRegistration(v)
 	c.validatePages(v)
 }

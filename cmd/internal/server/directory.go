@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport-id/sallyport/authn/account"
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/authn/federated"
+	"github.com/sallyport-id/sallyport/authn/passkey"
 	"github.com/sallyport-id/sallyport/authn/password"
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
 	"github.com/sallyport-id/sallyport/oidc"
@@ -89,6 +90,8 @@ type Directory struct {
 	stepUp   *validation.StepUp
 	hasher   hasher
 	breached *password.HashFile // nil: none
+	// passkeys is the relying party of passkeys; nil: there are none.
+	passkeys *passkey.Party
 	// engine logs people in.
 	engine *authn.Engine
 	// accounts runs recovery, registration and invitations.
@@ -151,6 +154,9 @@ func (d *Directory) assemble(ctx context.Context) error {
 	}
 	l, err := d.newLimits(ctx)
 	if err != nil {
+		return err
+	}
+	if err = d.newPasskeys(); err != nil {
 		return err
 	}
 	states := state.NewSealer(state.NewRing(d.db, d.now), d.now)

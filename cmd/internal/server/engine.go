@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sallyport-id/sallyport/authn"
@@ -68,7 +69,7 @@ func (d *Directory) newEngine(ctx context.Context, l *limits, states *state.Seal
 		return err
 	}
 	idle, absolute := d.cfg.SessionLife()
-	d.engine, err = authn.New(authn.Config{
+	cfg := authn.Config{
 		Users: d.db, Txns: d.db, Sessions: d.db, Ender: d.db, Tx: d.db, Passwords: d.db, Hasher: loginHasher{d.hasher},
 		PasswordTries: l.password, Factors: l.factors, Sends: l.sends, Outcomes: l.outcomes, Hash: l.hash, Tries: l.tries,
 		Challenges: d.db, Secrets: d.db, Held: d.db, Settings: d.db,
@@ -78,7 +79,11 @@ func (d *Directory) newEngine(ctx context.Context, l *limits, states *state.Seal
 		Federation:     federation,
 		Authenticators: authenticators,
 		Logger:         d.logger, Now: d.now,
-	})
+	}
+	if d.passkeys != nil {
+		cfg.Passkeys, cfg.PasskeyStore = d.passkeys, d.db
+	}
+	d.engine, err = authn.New(cfg)
 	return err
 }
 
@@ -97,6 +102,10 @@ func (d *Directory) SendQueuedCodes(ctx context.Context) (int, error) {
 // a user: what was shown with it counts no more.
 func (d *Directory) forgetFactor(ctx context.Context, userID, factor string) error {
 	if done, err := d.forgetSecret(ctx, userID, factor); done || err != nil {
+		return err
+	}
+	if strings.HasPrefix(factor, validation.PasskeyCredential("")) {
+		_, err := d.db.ForgetProofs(ctx, userID, acr.Passkey, factor)
 		return err
 	}
 	kind, ok := d.follower.Paths.KindOf(factor)
