@@ -129,13 +129,24 @@ func (c *Credentials) Prefer(ctx context.Context, o Owner, id, factor string) er
 	})
 }
 
-// Remove takes an app, an address or a number away with all that was proved by
-// it. Other kinds have services of their own: ErrNoCredential.
+// Remove takes a credential away with all that was proved by it. Recovery codes
+// go with the last second factor: there is nothing left that they stand in for.
 func (c *Credentials) Remove(ctx context.Context, o Owner, id string) error {
 	t, err := c.fresh(ctx, o)
 	if err != nil {
 		return err
 	}
+	if err := c.remove(ctx, o, t, id); err != nil {
+		return err
+	}
+	left, err := c.List(ctx, o)
+	if err != nil || left.Second || !left.Has(CredentialRecovery) {
+		return err
+	}
+	return c.s.removeRecoveryCodes(ctx, t)
+}
+
+func (c *Credentials) remove(ctx context.Context, o Owner, t Target, id string) error {
 	one, err := c.find(ctx, t, id)
 	switch {
 	case err != nil:
@@ -148,10 +159,19 @@ func (c *Credentials) Remove(ctx context.Context, o Owner, id string) error {
 		return c.cfg.Settings.ForgetCredential(ctx, t.User.ID, one.ID)
 	case one.First && (one.Kind == CredentialEmail || one.Kind == CredentialPhone):
 		return c.clear(ctx, t, one)
-	case one.Kind == CredentialTOTP, one.Kind == CredentialEmail, one.Kind == CredentialPhone:
-		return c.removeExtra(ctx, t, one)
 	}
-	return ErrNoCredential
+	switch one.Kind {
+	case CredentialPasskey:
+		return c.RemovePasskey(ctx, o, one.ID)
+	case CredentialSecondPassword:
+		return c.s.removeSecondPassword(ctx, t)
+	case CredentialRecovery:
+		return c.s.removeRecoveryCodes(ctx, t)
+	case CredentialTOTP, CredentialEmail, CredentialPhone:
+		return c.removeExtra(ctx, t, one)
+	default:
+		return ErrNoCredential
+	}
 }
 
 // clear empties the attribute of an address or number; what follows from that
@@ -261,12 +281,7 @@ func (c *Credentials) enable(ctx context.Context, t Target, to string) error {
 			return err
 		}
 		_, err = c.s.cfg.Directory.EditUser(ctx, t.Caller, user.ID, func(o schema.Object) error {
-			extension, ok := o[schema.SecondFactorURN].(schema.Object)
-			if !ok {
-				extension = schema.Object{}
-				o[schema.SecondFactorURN] = extension
-			}
-			extension["secondFactorEnabled"] = to == "on"
+			switchSecondFactor(o, to == "on")
 			return nil
 		})
 		if err != nil || to == "on" {

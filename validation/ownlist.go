@@ -66,6 +66,10 @@ func (c *Credentials) List(ctx context.Context, o Owner) (Overview, error) {
 	if err != nil {
 		return Overview{}, err
 	}
+	return c.overview(ctx, t)
+}
+
+func (c *Credentials) overview(ctx context.Context, t Target) (Overview, error) {
 	password, err := c.s.cfg.Passwords.Password(ctx, t.User.ID)
 	if err != nil {
 		return Overview{}, fmt.Errorf("read password: %w", err)
