@@ -56,6 +56,9 @@ type PasswordStore interface {
 	// ReplaceHash stores another hash of the same password: unlike SetPassword it
 	// ends nothing. It changes nothing when the hash is no longer old.
 	ReplaceHash(ctx context.Context, userID, old, hash string) error
+	// MustChangeFor says that the password must be changed at the next login, and
+	// why; see [validation.PasswordState].
+	MustChangeFor(ctx context.Context, userID, reason string) error
 }
 
 // Ender ends sessions with the tokens, grants and notices that hang on them.
@@ -129,6 +132,13 @@ type Config struct {
 	// PasswordChanged, if set, follows a password that was changed while logging
 	// in, in its transaction: the user is told.
 	PasswordChanged func(ctx context.Context, u User, ip string) error
+	// Compromised, if set, tells whether a password in use stands in a list of
+	// breached ones: then it must be changed. An error means that this could not
+	// be found out, and keeps nobody out.
+	Compromised func(text string) (bool, error)
+	// Reused, if set, tells whether a text is an earlier password of a user or the
+	// present one. It is slow and does not run in a transaction.
+	Reused func(ctx context.Context, userID, text string) (bool, error)
 	// Logger is for what happens after an answer; nil discards.
 	Logger *slog.Logger
 	Now    func() time.Time

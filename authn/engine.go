@@ -134,6 +134,8 @@ type AskPasskey struct {
 type AskNewPassword struct {
 	User                 User
 	MinLength, MaxLength int
+	// Reason is why: validation.MustCompromised, or "".
+	Reason string
 }
 
 // Ready says that the requirement is met. Issue does the rest.

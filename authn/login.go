@@ -10,6 +10,7 @@ import (
 	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/schema"
+	"github.com/sallyport-id/sallyport/validation"
 	"github.com/sallyport-id/sallyport/validation/throttle"
 )
 
@@ -112,7 +113,7 @@ func (e *Engine) password(ctx context.Context, p *position, user User, try throt
 }
 
 func (e *Engine) passwordRight(ctx context.Context, p *position, user User, try throttle.Try, hash, text string) (Grants, error) {
-	newer := e.rehash(ctx, hash, text)
+	newer, compromised := e.rehash(ctx, hash, text), e.compromised(ctx, text)
 	return e.prove(ctx, p, shown{
 		user: user, factor: acr.Password, credential: passwordCredential, first: true,
 		use: func(ctx context.Context, u User) error {
@@ -128,9 +129,38 @@ func (e *Engine) passwordRight(ctx context.Context, p *position, user User, try 
 					return fmt.Errorf("store newer hash: %w", err)
 				}
 			}
+			if compromised && !present.MustChange {
+				if err := e.demandChange(ctx, p, u); err != nil {
+					return err
+				}
+			}
 			return e.cfg.PasswordTries.Succeeded(ctx, try)
 		},
 	})
+}
+
+// compromised reports whether a password that was right stands in the list of
+// breached ones. A list that cannot be read keeps nobody out.
+func (e *Engine) compromised(ctx context.Context, text string) bool {
+	if e.cfg.Compromised == nil {
+		return false
+	}
+	found, err := e.cfg.Compromised(text)
+	if err != nil {
+		e.cfg.Logger.WarnContext(ctx, "look for the password among breached ones", "error", err)
+	}
+	return found && err == nil
+}
+
+// demandChange makes a compromised password one that must be changed before
+// anything else.
+func (e *Engine) demandChange(ctx context.Context, p *position, u User) error {
+	if err := e.cfg.Passwords.MustChangeFor(ctx, u.ID, validation.MustCompromised); err != nil {
+		return fmt.Errorf("demand another password: %w", err)
+	}
+	ev := event(p.visitor, audit.AccountChanged, p.txn.ClientID, u.ID, loginDetail{Factor: acr.Password, Txn: p.txn.ID})
+	ev.Reason = validation.MustCompromised
+	return e.record(ctx, ev)
 }
 
 // rehash returns a hash by the present parameters in place of an older one, ""

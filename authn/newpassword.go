@@ -71,7 +71,7 @@ func (e *Engine) hashNew(ctx context.Context, u User, was, text string) (string,
 	if faults != (validation.PasswordFaults{}) {
 		return "", &Refusal{Reason: PasswordRules}
 	}
-	same, err := e.cfg.Hasher.Verify(ctx, was, text)
+	same, err := e.reused(ctx, u, was, text)
 	if err == nil && same {
 		return "", &Refusal{Reason: PasswordRules}
 	}
@@ -86,6 +86,16 @@ func (e *Engine) hashNew(ctx context.Context, u User, was, text string) (string,
 		return "", fmt.Errorf("hash password: %w", err)
 	}
 	return hash, nil
+}
+
+// reused reports whether a text is the present password or an earlier one that
+// is kept.
+func (e *Engine) reused(ctx context.Context, u User, was, text string) (bool, error) {
+	same, err := e.cfg.Hasher.Verify(ctx, was, text)
+	if err != nil || same || e.cfg.Reused == nil {
+		return same, err
+	}
+	return e.cfg.Reused(ctx, u.ID, text)
 }
 
 func (e *Engine) changePassword(ctx context.Context, p *position, u User, hash, secret string) error {

@@ -152,7 +152,9 @@ func (e *Engine) step(p *position) Step {
 			return Failed{Reason: acr.InteractionRequired}
 		}
 		rules := e.cfg.Hasher.Rules()
-		return AskNewPassword{User: p.held.user, MinLength: rules.MinLength, MaxLength: rules.MaxLength}
+		return AskNewPassword{
+			User: p.held.user, MinLength: rules.MinLength, MaxLength: rules.MaxLength, Reason: p.factors.password.Reason,
+		}
 	}
 	switch d := p.decision.(type) {
 	case acr.Issue:

@@ -18,10 +18,11 @@ const (
 	//nolint:gosec // SQL, not a credential
 	selectPassword = `SELECT coalesce((SELECT hash FROM passwords WHERE user_id = $1), ''),
 		coalesce((SELECT changed_at FROM passwords WHERE user_id = $1), 0),
-		coalesce((SELECT must_change FROM user_security WHERE user_id = $1), FALSE)`
+		coalesce((SELECT must_change FROM user_security WHERE user_id = $1), FALSE),
+		coalesce((SELECT must_change_reason FROM user_security WHERE user_id = $1), '')`
 
-	upsertMustChange = `INSERT INTO user_security (user_id, credential_epoch, must_change) VALUES ($1, 0, $2)
-		ON CONFLICT (user_id) DO UPDATE SET must_change = excluded.must_change`
+	upsertMustChange = `INSERT INTO user_security (user_id, credential_epoch, must_change, must_change_reason) VALUES ($1, 0, $2, $3)
+		ON CONFLICT (user_id) DO UPDATE SET must_change = excluded.must_change, must_change_reason = excluded.must_change_reason`
 	replaceHash        = "UPDATE passwords SET hash = $1 WHERE user_id = $2 AND hash = $3"
 	updatePasswordTime = "UPDATE passwords SET changed_at = $1 WHERE user_id = $2"
 )
@@ -57,7 +58,7 @@ func (db *DB) Password(ctx context.Context, userID string) (validation.PasswordS
 	}
 	var state validation.PasswordState
 	var changed int64
-	err := db.reader(ctx).QueryRowContext(db.pointContext(ctx), selectPassword, userID).Scan(&state.Hash, &changed, &state.MustChange)
+	err := db.reader(ctx).QueryRowContext(db.pointContext(ctx), selectPassword, userID).Scan(&state.Hash, &changed, &state.MustChange, &state.Reason)
 	state.ChangedAt = fromMicros(changed)
 	return state, db.sqlError(ctx, "read password", err)
 }
@@ -65,7 +66,15 @@ func (db *DB) Password(ctx context.Context, userID string) (validation.PasswordS
 // SetMustChange implements [validation.PasswordStore].
 func (db *DB) SetMustChange(ctx context.Context, userID string, must bool) error {
 	return db.inWriter(ctx, "record that the password must change", func(ctx context.Context, w querier) error {
-		_, err := w.ExecContext(ctx, upsertMustChange, userID, must)
+		_, err := w.ExecContext(ctx, upsertMustChange, userID, must, "")
+		return err
+	})
+}
+
+// MustChangeFor implements [authn.PasswordStore].
+func (db *DB) MustChangeFor(ctx context.Context, userID, reason string) error {
+	return db.inWriter(ctx, "record that the password must change", func(ctx context.Context, w querier) error {
+		_, err := w.ExecContext(ctx, upsertMustChange, userID, true, reason)
 		return err
 	})
 }

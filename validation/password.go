@@ -53,7 +53,14 @@ type PasswordState struct {
 	Hash       string    // encoded; "" for a user without a password
 	ChangedAt  time.Time // zero: never, or cleared
 	MustChange bool      // at the next login
+	// Reason is why it must be changed: MustCompromised, or "".
+	Reason string
 }
+
+// MustCompromised is the reason of a password that is found in a list of
+// breached ones: the one ground on which passwords expire (NIST SP 800-63B-4
+// section 3.1.1.2).
+const MustCompromised = "compromised"
 
 // PasswordStore keeps passwords. Every method joins the transaction of ctx.
 type PasswordStore interface {
@@ -63,7 +70,8 @@ type PasswordStore interface {
 	// SetPassword stores an encoded hash and raises the credential epoch, so
 	// that no state sealed before counts.
 	SetPassword(ctx context.Context, userID, hash string, at time.Time) error
-	// SetMustChange says whether the password must be changed at the next login.
+	// SetMustChange says whether the password must be changed at the next login,
+	// for no reason that is kept.
 	SetMustChange(ctx context.Context, userID string, must bool) error
 	// SetPasswordTime sets the time of the last change, zero for none, and
 	// reports whether there is a password.
@@ -126,7 +134,7 @@ func (s *Service) putPassword(ctx context.Context, t Target, req passwordRequest
 	if req.next == "" {
 		req.next = rand.Text() // 130 random bits
 		reply.Generated = req.next
-	} else if err := s.checkQuality(t, req); err != nil {
+	} else if err := s.checkQuality(ctx, t, req); err != nil {
 		return reply, err
 	}
 	hash, err := s.cfg.Hasher.Hash(ctx, req.next, t.User.Object)

@@ -16,6 +16,7 @@ const (
 	requirementLength = "length"
 	requirementListed = "dictionary"
 	requirementOther  = "notCurrentPassword"
+	requirementOlder  = "notEarlierPassword"
 )
 
 // passwordRequirement is one rule. Satisfied is absent where no password is
@@ -64,22 +65,34 @@ func (s *Service) requirements(own bool) []passwordRequirement {
 	})
 	if own {
 		all = append(all, passwordRequirement{Type: requirementOther, Description: "Not the current password."})
+		if n := s.cfg.History; n > 0 {
+			all = append(all, passwordRequirement{
+				Type: requirementOlder, Description: fmt.Sprintf("None of the last %d passwords.", n),
+			})
+		}
 	}
 	return all
 }
 
 // checkQuality judges a chosen password. A user who has just proved the present
 // one may be told that the new one is the same; nobody else may.
-func (s *Service) checkQuality(t Target, req passwordRequest) error {
+func (s *Service) checkQuality(ctx context.Context, t Target, req passwordRequest) error {
 	faults, err := s.cfg.Hasher.Judge(req.next, t.User.Object)
 	if err != nil {
 		return fmt.Errorf("judge password: %w", err)
+	}
+	reused := false
+	if t.Own && s.cfg.History > 0 {
+		if reused, err = s.cfg.Reused(ctx, t.User.ID, req.next); err != nil {
+			return err
+		}
 	}
 	all := s.requirements(t.Own)
 	bad := false
 	for i := range all {
 		ok := map[string]bool{
 			requirementLength: !faults.Length, requirementListed: !faults.Listed, requirementOther: req.next != req.current,
+			requirementOlder: !reused,
 		}[all[i].Type]
 		all[i].Satisfied = &ok
 		bad = bad || !ok

@@ -87,6 +87,11 @@ type Config struct {
 	Passkeys PasskeyKeeper
 	// Identities are accounts elsewhere; nil: there are no sub-resources about them.
 	Identities Identities
+	// History is how many earlier passwords users may not choose again, and Reused
+	// tells whether a text is one of them or the present one; 0 and nil: none.
+	// Reused is slow and must not run in a transaction.
+	History int
+	Reused  func(ctx context.Context, userID, text string) (bool, error)
 	// AdminSetsPasswords lets administrators choose a password for another user.
 	AdminSetsPasswords bool
 	// Freshness asks for step-up; nil asks nobody.

@@ -304,7 +304,10 @@ func (b codeBody) MaxLength() int {
 }
 
 // passwordBody is the page that asks for a new password.
-type passwordBody struct{ Min, Max int }
+type passwordBody struct {
+	Min, Max int
+	Reason   string // why the old one must go
+}
 
 // askConsent shows what the application asks for.
 func (w *Web) askConsent(r *request, t authn.Txn, v view, u authn.User, c oidc.ConsentView) error {

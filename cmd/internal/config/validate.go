@@ -29,7 +29,6 @@ func (c *Config) Validate() error {
 	c.validateDelivery(v)
 	c.validateSecondFactors(v)
 	c.validateLogin(v)
-	c.validateAccounts(v)
 	c.validateIdentityProviders(v)
 	c.validateAccounts(v)
 	v.unless(c.ShutdownTimeout > 0, "shutdown_timeout", "must be more than 0")

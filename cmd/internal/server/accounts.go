@@ -45,32 +45,6 @@ func (d *Directory) newAccounts(l *limits) error {
 	return err
 }
 
-// passwordReused reports whether a text is the present password of a user or one
-// of the earlier ones that are kept. It computes up to one hash of each.
-func (d *Directory) passwordReused(ctx context.Context, userID, text string) (bool, error) {
-	present, err := d.db.Password(ctx, userID)
-	if err != nil {
-		return false, fmt.Errorf("read password: %w", err)
-	}
-	earlier, err := d.db.EarlierPasswords(ctx, userID, d.cfg.Password.History)
-	if err != nil {
-		return false, fmt.Errorf("read earlier passwords: %w", err)
-	}
-	for _, hash := range append([]string{present.Hash}, earlier...) {
-		if hash == "" {
-			continue
-		}
-		same, err := d.hasher.Hasher.Verify(ctx, hash, password.Of(text))
-		if err != nil {
-			return false, fmt.Errorf("compare with an earlier password: %w", err)
-		}
-		if same {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
 // passwordRecovered announces that a password was set by recovery or invitation.
 func (d *Directory) passwordRecovered(ctx context.Context, u account.User, _ account.Kind, ip string) error {
 	return d.follower.PasswordRecovered(ctx, scim.Caller{ActorType: "user", UserID: u.ID, IP: ip}, u.ID, u.Object)
