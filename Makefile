@@ -34,4 +34,4 @@ fuzz:
 	$(GO) test -run '^$$' -fuzz '^$(FUZZ)$$' -fuzztime $(TIME) $(PKG)
 
 clean:
-	rm -rf sallyport .bin .tmp testdata/oracle/node_modules testdata/pages/node_modules testdata/twilio/node_modules
+	rm -rf sallyport .bin .tmp testdata/oracle/node_modules testdata/pages/node_modules testdata/twilio/node_modules testdata/upstream/node_modules
