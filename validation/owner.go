@@ -178,7 +178,7 @@ func faults() map[string]OwnFault {
 		FaultSends:       {tooManyCodes(0)},
 		FaultDelivery:    {notDelivered()},
 		FaultUnreachable: {cannotReceive()},
-		FaultMissing:     {required(memberCode), required(memberTOTP), required(memberValue), required(memberCurrent)},
+		FaultMissing:     {required(memberCode), required(memberTOTP), required(memberValue), required(memberCurrent), required(memberNew)},
 		FaultEmail:       {badEmail()},
 		FaultPhone:       {badPhone()},
 		FaultPassword:    {wrongPassword()},

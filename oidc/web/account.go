@@ -12,13 +12,14 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/sallyport-id/sallyport/authn"
+	"github.com/sallyport-id/sallyport/authn/federated"
 	"github.com/sallyport-id/sallyport/authn/session"
 	"github.com/sallyport-id/sallyport/validation"
 )
 
 // PurposeAccount is the purpose of transactions that log in to the pages of the
 // own account, or prove again who is there before a change.
-const PurposeAccount = "account"
+const PurposeAccount = authn.PurposeAccount
 
 // accountRoot is where the pages of the own account stand.
 const accountRoot = "/account"
@@ -34,9 +35,13 @@ type AccountRequest struct {
 	Fresh bool `json:"fresh,omitempty"`
 }
 
-// AccountRequestOf reads it back.
+// AccountRequestOf reads it back. One that says nothing leads to the first page:
+// a provider elsewhere may begin such a login.
 func AccountRequestOf(t authn.Txn) (AccountRequest, error) {
-	var q AccountRequest
+	q := AccountRequest{To: accountRoot}
+	if len(t.Request) == 0 {
+		return q, nil
+	}
 	if err := json.Unmarshal(t.Request, &q); err != nil {
 		return q, fmt.Errorf("read request of account pages: %w", err)
 	}
@@ -54,9 +59,24 @@ type AccountLogins interface {
 	Renew(ctx context.Context, v authn.Visitor, sessionID string) (authn.Grants, error)
 }
 
+// AccountIdentities are the accounts at other providers; *authn.Engine has them.
+type AccountIdentities interface {
+	LinkedAccounts(ctx context.Context, userID string) ([]authn.LinkedAccount, error)
+	BeginLink(ctx context.Context, by authn.Linker, provider string) (federated.Redirect, federated.Pending, error)
+	Unlink(ctx context.Context, by authn.Linker, provider string) error
+}
+
+// AccountDevices are the browsers that are remembered; *authn.Engine has them.
+type AccountDevices interface {
+	Devices(ctx context.Context, userID string) ([]authn.Device, error)
+	ForgetDevice(ctx context.Context, v authn.Visitor, userID, sessionID, id string) (bool, error)
+}
+
 // Account is what the pages of the own account need. Every field is required.
 type Account struct {
 	Logins      AccountLogins
+	Links       AccountIdentities
+	Devices     AccountDevices
 	Credentials *validation.Credentials
 }
 
@@ -257,6 +277,9 @@ const newsField = "done"
 
 // news is the key of what was done, "" for none that we know.
 func (m *member) news() string {
+	if m.echo.QueryParam("linked") != "" { // as the call-back of a link says
+		return "own.linked"
+	}
 	key := "own.done_" + m.echo.QueryParam(newsField)
 	if !m.web.texts.Has(key) {
 		return ""

@@ -105,7 +105,11 @@ func grouped(secret string) string {
 func (m *member) finishApp() error {
 	c := m.web.cfg.Account.Credentials
 	state, name := m.form.Get("state"), m.form.Get("name")
-	err := c.FinishApp(m.ctx(), m.owner, state, strings.TrimSpace(m.form.Get("code")), name)
+	protected, err := m.protected()
+	if err != nil {
+		return err
+	}
+	err = c.FinishApp(m.ctx(), m.owner, state, strings.TrimSpace(m.form.Get("code")), name)
 	if f := m.fault(err, "code"); f != nil {
 		if pending, gone := c.PendingApp(m.ctx(), m.owner, state); gone == nil {
 			return m.appCode(http.StatusUnprocessableEntity, pending, name, f)
@@ -116,15 +120,36 @@ func (m *member) finishApp() error {
 	if err != nil {
 		return fmt.Errorf("enrol app: %w", err)
 	}
-	return m.enrolled()
+	return m.enrolled(protected)
 }
 
-// enrolled ends an enrolment: the session gets another secret.
-func (m *member) enrolled() error {
+// protected reports whether there is a second factor already. Whoever enrols the
+// first gets recovery codes with it.
+func (m *member) protected() (bool, error) {
+	o, err := m.web.cfg.Account.Credentials.List(m.ctx(), m.owner)
+	if err != nil {
+		return false, fmt.Errorf("read credentials: %w", err)
+	}
+	return o.Second, nil
+}
+
+// enrolled ends an enrolment: the session gets another secret, and whoever had
+// no second factor before is shown recovery codes.
+func (m *member) enrolled(protected bool) error {
 	if err := m.renew(); err != nil {
 		return err
 	}
-	return m.done(accountSecurityPath, "added")
+	if protected {
+		return m.done(accountSecurityPath, "added")
+	}
+	codes, err := m.web.cfg.Account.Credentials.AfterFirst(m.ctx(), m.owner)
+	if err != nil {
+		return fmt.Errorf("finish first second factor: %w", err)
+	}
+	if len(codes) == 0 {
+		return m.done(accountSecurityPath, "added")
+	}
+	return m.showCodes(codes)
 }
 
 func (m *member) addressForm(kind validation.EnrolledKind, b enrolBody, f *fault) error {
@@ -173,7 +198,11 @@ func (m *member) startAddress(kind validation.EnrolledKind) error {
 func (m *member) finishAddress(kind validation.EnrolledKind) error {
 	c := m.web.cfg.Account.Credentials
 	state, b := m.form.Get("state"), enrolBody{Name: m.form.Get("name")}
-	err := c.FinishAddress(m.ctx(), m.owner, kind, state, strings.TrimSpace(m.form.Get("code")), b.Name)
+	protected, err := m.protected()
+	if err != nil {
+		return err
+	}
+	err = c.FinishAddress(m.ctx(), m.owner, kind, state, strings.TrimSpace(m.form.Get("code")), b.Name)
 	if f := m.fault(err, "code"); f != nil {
 		if pending, gone := c.PendingAddress(m.ctx(), m.owner, kind, state); gone == nil {
 			b.Pending = &pending
@@ -185,5 +214,5 @@ func (m *member) finishAddress(kind validation.EnrolledKind) error {
 	if err != nil {
 		return fmt.Errorf("enrol address: %w", err)
 	}
-	return m.enrolled()
+	return m.enrolled(protected)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/validation"
 	"github.com/sallyport-id/sallyport/validation/delivery"
 )
@@ -60,6 +61,8 @@ type securityBody struct {
 	PasswordAt time.Time
 	// Groups are the credentials by kind.
 	Groups []credentialGroup
+	// Links are the accounts at other providers.
+	Links []authn.LinkedAccount
 }
 
 // credentialGroup is the part of one kind.
@@ -106,7 +109,8 @@ func (m *member) securityBody() (securityBody, error) {
 			}
 		}
 	}
-	return b, nil
+	b.Links, err = m.web.cfg.Account.Links.LinkedAccounts(m.ctx(), m.user.ID)
+	return b, err
 }
 
 // switchSecond switches second factors on, or off for somebody who has just
@@ -138,7 +142,6 @@ type credentialBody struct {
 	Path string
 	// Factors are those as which it can be asked for first.
 	Factors []string
-	Removes bool
 }
 
 // credential shows one credential with what can be done to it.
@@ -168,7 +171,6 @@ func (m *member) credentialPage(status int, f *fault) error {
 		Title: "own.credential_title", Fault: f,
 		Body: credentialBody{
 			One: one, Factors: factors, Path: m.web.at(accountSecurityPath) + "/credential/" + url.PathEscape(one.ID),
-			Removes: one.Kind != validation.CredentialSecondPassword && one.Kind != validation.CredentialRecovery,
 		},
 	})
 }

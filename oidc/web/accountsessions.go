@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/validation"
 )
 
@@ -22,8 +23,9 @@ func (w *Web) accountSessions(e *echo.Echo) {
 
 // sessionsBody is the page of sessions.
 type sessionsBody struct {
-	News string
-	List []ownSession
+	News    string
+	List    []ownSession
+	Devices []authn.Device // browsers that are remembered
 }
 
 // Others reports whether there is another session than this one.
@@ -55,6 +57,9 @@ func (m *member) sessions() error {
 		}
 		return 1
 	})
+	if b.Devices, err = m.web.cfg.Account.Devices.Devices(m.ctx(), m.user.ID); err != nil {
+		return err
+	}
 	return m.page(http.StatusOK, pageOwnSessions, view{Title: "own.sessions_title", Body: b})
 }
 
@@ -71,7 +76,7 @@ func newOwnSession(s validation.Session, current string) ownSession {
 	return out
 }
 
-// endSessions ends one session, or all but this one.
+// endSessions ends one session, or all but this one, or forgets a browser.
 func (m *member) endSessions() error {
 	c := m.web.cfg.Account.Credentials
 	switch m.echo.Param("action") {
@@ -85,6 +90,12 @@ func (m *member) endSessions() error {
 			return fmt.Errorf("end other sessions: %w", err)
 		}
 		return m.done(accountSessionsPath, "sessions")
+	case "forget":
+		_, err := m.web.cfg.Account.Devices.ForgetDevice(m.ctx(), m.v, m.user.ID, m.session.ID, m.form.Get("device"))
+		if err != nil {
+			return err
+		}
+		return m.done(accountSessionsPath, "device")
 	}
 	return refuse(http.StatusNotFound, "error.not_found", nil)
 }

@@ -24,6 +24,11 @@ func (v view) CredentialPath(c validation.Credential) string {
 	return v.At(accountSecurityPath) + "/credential/" + url.PathEscape(c.ID)
 }
 
+// LinkPath is where an account at a provider is linked and unlinked.
+func (v view) LinkPath(provider string) string {
+	return v.At(accountSecurityPath) + "/identity/" + url.PathEscape(provider)
+}
+
 // AppLink opens an authenticator app on this device, by the scheme that such
 // apps take.
 func (v view) AppLink(uri string) template.URL {

@@ -25,6 +25,8 @@ const (
 	pageEnrolApp     page = "ownapp"
 	pageEnrolAddress page = "ownaddress"
 	pageOwnSessions  page = "ownsessions"
+	pageOwnSecond    page = "ownsecond"
+	pageOwnRecovery  page = "ownrecovery"
 
 	txnDevice = "device" // stands for the transaction in forms that have none
 	txnLogout = "logout"

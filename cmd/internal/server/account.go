@@ -28,7 +28,7 @@ func (d *Directory) newAccount() (*web.Account, error) {
 		return nil, err
 	}
 	d.engine.Handle(web.PurposeAccount, accountPurpose{policy: policy, users: d.db, stepUp: d.stepUp})
-	return &web.Account{Logins: d.engine, Credentials: credentials}, nil
+	return &web.Account{Logins: d.engine, Links: d.engine, Devices: d.engine, Credentials: credentials}, nil
 }
 
 // forgetCredential removes the proofs of one credential from every session of
@@ -114,7 +114,9 @@ func recentACRs(factor bool, age time.Duration) []acr.ACR {
 		if f.First() {
 			first = append(first, f)
 		}
-		if f.Enrolable() {
+		// A recovery code stands in for a factor that is lost, so that another one
+		// can be set up.
+		if f.Enrolable() || f == acr.RecoveryCode {
 			second = append(second, f)
 		}
 	}

@@ -58,3 +58,8 @@ for (const box of document.querySelectorAll(".reveal")) {
   box.classList.add("on");
   box.append(button);
 }
+
+for (const button of document.querySelectorAll("button[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
