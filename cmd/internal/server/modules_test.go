@@ -26,6 +26,9 @@ func TestModuleVersions(t *testing.T) {
 		"github.com/wneessen/go-mail":     {"v0.8.1", "GO-2025-3988 before 0.7.1"},
 		"github.com/nyaruka/phonenumbers": {"v1.8.1", "GO-2025-3987 before 1.2.2"},
 		"go.opentelemetry.io/otel":        {"v1.47.0", "GO-2026-5426 before 1.43.0"},
+
+		"github.com/crewjam/saml":             {"v0.5.1", "CVE-2022-41912 before 0.4.9"},
+		"github.com/russellhaering/goxmldsig": {"v1.6.1", "CVE-2026-33487 before 1.6.0; crewjam/saml asks for less"},
 	} {
 		line := regexp.MustCompile(`(?m)^\s+` + regexp.QuoteMeta(module) + ` (\S+)`).FindStringSubmatch(string(text))
 		if line == nil || line[1] != want.version {
