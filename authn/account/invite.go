@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-id/sallyport/authn/audit"
@@ -135,8 +136,9 @@ func (s *Service) invitedAt(u User, to string) (string, error) {
 		return known[0], nil
 	}
 	at, err := delivery.ParseEmail(to)
-	if err != nil || !slices.Contains(known, at) {
+	i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, at) })
+	if err != nil || i < 0 {
 		return "", ErrNoAddress
 	}
-	return at, nil
+	return known[i], nil
 }

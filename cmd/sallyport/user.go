@@ -22,6 +22,7 @@ type userCmd struct {
 	List    userListCmd    `cmd:"" help:"List users."`
 	Delete  userDeleteCmd  `cmd:"" help:"Delete a user."`
 	Restore userRestoreCmd `cmd:"" help:"Bring back a user deleted within 30 days."`
+	Invite  userInviteCmd  `cmd:"" help:"Make a link by which a user sets a password."`
 	Factors userFactorsCmd `cmd:"" help:"Look after the second factors of a user."`
 }
 
