@@ -122,6 +122,9 @@ type Config struct {
 	RememberFor time.Duration
 	// Federation is for logins at providers elsewhere; nil: there are none.
 	Federation *Federation
+	// MayEnrol says who may enrol a second factor while logging in, where a
+	// requirement lets users; nil: nobody.
+	MayEnrol func(ctx context.Context, u User) (bool, error)
 	// Skew is how many steps before and after the present one a code of an
 	// authenticator app may be of: 0 or 1.
 	Skew int

@@ -75,12 +75,13 @@ func (h *quickHasher) Judge(text string, user schema.Object) (validation.Passwor
 
 // want is what a transaction of the tests asks for.
 type want struct {
-	ACRs    []string       `json:"acrs"`
-	Floors  []string       `json:"floors,omitempty"`
-	MaxAge  *time.Duration `json:"max_age,omitempty"`
-	Login   bool           `json:"login,omitempty"`
-	Silent  bool           `json:"silent,omitempty"`
-	Subject string         `json:"subject,omitempty"`
+	ACRs     []string       `json:"acrs"`
+	Floors   []string       `json:"floors,omitempty"`
+	MaxAge   *time.Duration `json:"max_age,omitempty"`
+	Login    bool           `json:"login,omitempty"`
+	Silent   bool           `json:"silent,omitempty"`
+	Subject  string         `json:"subject,omitempty"`
+	MayEnrol bool           `json:"may_enrol,omitempty"`
 }
 
 // reach is a transaction that asks for ACRs, the first best.
@@ -110,6 +111,9 @@ func acrs() map[string]acr.ACR {
 		"Gate": {Name: "Gate", Distinct: true, Needs: []acr.Need{
 			{AnyOf: []acr.Factor{acr.Password}, MaxAge: new(day12)}, {AnyOf: []acr.Factor{"gate", acr.TOTP}, MaxAge: new(day6)},
 		}},
+		"App": {Name: "App", Distinct: true, Needs: []acr.Need{
+			{AnyOf: []acr.Factor{acr.Password}, MaxAge: new(day12)}, {AnyOf: []acr.Factor{acr.TOTP}, MaxAge: new(day6)},
+		}},
 		"GateFirst": {Name: "GateFirst", Needs: []acr.Need{{AnyOf: []acr.Factor{acr.Password, "gate"}, MaxAge: new(day12)}}},
 		"MailTwice": {Name: "MailTwice", Needs: []acr.Need{
 			{AnyOf: []acr.Factor{acr.EmailOTP}, MaxAge: new(day12)}, {AnyOf: second, MaxAge: new(day6)},
@@ -123,7 +127,7 @@ func (w *world) Requirement(_ context.Context, t authn.Txn) (acr.Requirement, er
 	if err := json.Unmarshal(t.Request, &asked); err != nil {
 		return acr.Requirement{}, err
 	}
-	r := acr.Requirement{MaxAge: asked.MaxAge, Login: asked.Login, Silent: asked.Silent, Subject: asked.Subject, Asked: true}
+	r := acr.Requirement{MaxAge: asked.MaxAge, Login: asked.Login, Silent: asked.Silent, Subject: asked.Subject, Asked: true, MayEnrol: asked.MayEnrol}
 	for _, name := range asked.ACRs {
 		r.Candidates = append(r.Candidates, acrs()[name])
 	}

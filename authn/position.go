@@ -25,7 +25,9 @@ type position struct {
 	held    *held  // the one that takes the proofs; nil: none
 	ask     bool   // several would do
 	factors factors
-	device  *Device // by which the browser is remembered for the user; nil: it is not
+	// confirms tells that an enrolment is confirmed by mail.
+	confirms bool
+	device   *Device // by which the browser is remembered for the user; nil: it is not
 	// decision is meaningless while ask is set.
 	decision acr.Decision
 }
@@ -45,12 +47,14 @@ func (e *Engine) position(ctx context.Context, v Visitor, t Txn) (*position, err
 	if p.req, err = purpose.Requirement(ctx, t); err != nil {
 		return nil, fmt.Errorf("ask what %s requires: %w", t.Purpose, err)
 	}
-	// There are no pages yet on which a factor could be enrolled on the way.
-	p.req.Txn, p.req.MayEnrol, p.req.Skipped = t.ID, false, t.Progress.Skipped
+	p.req.Txn, p.req.Skipped = t.ID, t.Progress.Skipped
 	if p.live, err = e.browser(ctx, v); err != nil {
 		return nil, err
 	}
 	p.pick()
+	if err := e.mayEnrol(ctx, p); err != nil {
+		return nil, err
+	}
 	return p, e.decide(ctx, p)
 }
 
@@ -99,6 +103,7 @@ func (e *Engine) decide(ctx context.Context, p *position) error {
 	}
 	ledger, has := e.counted(p.factors, p.held.Proofs), e.enrolments(p.factors)
 	p.decision = acr.Decide(p.req, ledger, has, x)
+	e.beforeEnrol(p, ledger, has, x)
 	if p.factors.enabled || !asksFirst(p.decision) {
 		return nil
 	}
@@ -171,6 +176,8 @@ func (e *Engine) step(p *position) Step {
 		return Failed{Reason: acr.Unreachable}
 	case step.First:
 		return e.firstStep(p, step)
+	case step.Enrol:
+		return AskEnrol{User: p.held.user, Factors: step.AnyOf, MaySkip: len(step.Skip) > 0, Reason: step.Reason}
 	}
 	return e.furtherStep(p, step)
 }
@@ -289,7 +296,7 @@ func (s *Sent) isFor(m means) bool {
 // last; recovery codes come last.
 func (p *position) offered(step acr.Step) []means {
 	var out []means
-	for _, m := range p.factors.usable() {
+	for _, m := range p.shown() {
 		if slices.ContainsFunc(step.Usable, m.is) {
 			out = append(out, m)
 		}

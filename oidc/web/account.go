@@ -247,7 +247,7 @@ func (m *member) renew() error {
 func (m *member) page(status int, p page, v view) error {
 	v.User = newPerson(m.user)
 	v.CSRF = m.web.key.token(m.formScope(), p, m.v.Browser)
-	v.Nav = navOf(p)
+	v.Nav, v.Onward = navOf(p), m.onward()
 	return m.render(status, p, v)
 }
 
@@ -268,6 +268,9 @@ type navItem struct {
 
 // done goes on at another page of the account, with the news of what was done.
 func (m *member) done(path, news string) error {
+	if login := m.onward(); login != "" && news == "added" {
+		return m.to(login)
+	}
 	return m.to(m.web.at(path) + "?" + url.Values{newsField: {news}}.Encode())
 }
 

@@ -39,6 +39,8 @@ func (w *Web) ask(r *request, t authn.Txn, v view, step authn.Step, re *refused)
 		return w.page(r, t, pageCode, v, re)
 	case authn.AskPasskey:
 		return w.askPasskey(r, t, v, s, re)
+	case authn.AskEnrol:
+		return w.askEnrol(r, t, v, s, re)
 	case authn.AskNewPassword:
 		v = v.of(s.User)
 		v.Title, v.Body = "password.title", passwordBody{Min: s.MinLength, Max: s.MaxLength, Reason: s.Reason}
@@ -56,6 +58,8 @@ func userOf(step authn.Step) authn.User {
 	case authn.AskCode:
 		return s.User
 	case authn.AskPasskey:
+		return s.User
+	case authn.AskEnrol:
 		return s.User
 	case authn.AskNewPassword:
 		return s.User

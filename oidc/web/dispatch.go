@@ -38,6 +38,7 @@ func (w *Web) present(r *request, t authn.Txn, refused *refused) error {
 		if err != nil {
 			return fmt.Errorf("next step: %w", err)
 		}
+		r.settled(t, step)
 		switch s := step.(type) {
 		case authn.Ready:
 			err = w.answer(r, t, v, s)

@@ -18,6 +18,8 @@ const (
 	pageFormPost  page = "formpost"
 	pageError     page = "error"
 
+	pageInlineEnrol page = "inlineenrol"
+
 	pageOwnHome      page = "ownhome" // of the own account
 	pageSecurity     page = "ownsecurity"
 	pageCredential   page = "owncredential"
@@ -36,7 +38,7 @@ const (
 func pages() []page {
 	return append([]page{
 		pageLogin, pageAccount, pageFactor, pageCode, pagePassword, pageConsent, pageDevice, pageDone, pageLogout,
-		pageLoggedOut, pageFormPost, pageError, pageAway,
+		pageLoggedOut, pageFormPost, pageError, pageInlineEnrol, pageAway,
 		pageOwnHome, pageSecurity, pageCredential, pageOwnPassword, pageEnrolApp, pageEnrolAddress, pageOwnSessions,
 		pagePasskey, pageEnrolPasskey,
 		pageOwnSecond, pageOwnRecovery,

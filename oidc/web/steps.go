@@ -11,7 +11,7 @@ import (
 
 // txnPages are the pages of a transaction.
 func txnPages() []page {
-	return []page{pageLogin, pageAccount, pageFactor, pageCode, pagePasskey, pagePassword, pageConsent}
+	return []page{pageLogin, pageAccount, pageFactor, pageCode, pagePasskey, pagePassword, pageInlineEnrol, pageConsent}
 }
 
 // actions are the parts that forms can ask for, by the last segment of their

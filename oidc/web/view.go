@@ -31,6 +31,9 @@ type view struct {
 	User *person
 	// Verifying tells that the step unlocks a scope and may be left out.
 	Verifying bool
+	// Onward is the path of a login that waits for an enrolment, on pages of the
+	// account.
+	Onward string
 	// Refresh is where the page leads at once; empty: nowhere.
 	Refresh string
 	Device  bool

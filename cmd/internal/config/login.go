@@ -101,8 +101,8 @@ type Scope struct {
 	FreshAtConsent bool `koanf:"fresh_at_consent"`
 }
 
-// InlineEnrolment would let users who lack a second factor enrol one on the way.
-// Validate refuses it: the pages for it are not there.
+// InlineEnrolment lets users who lack a second factor that a login asks for set
+// one up on the way.
 type InlineEnrolment struct {
 	Enabled bool `koanf:"enabled"`
 	// Groups bounds it to the members of these groups, by display name; empty:

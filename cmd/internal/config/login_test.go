@@ -143,8 +143,10 @@ func TestLoginFaultsNameTheirKeys(t *testing.T) {
 		{"acr_unmet_error", func(c *config.Config) { c.ACRUnmetError = "access_denied" }},
 		{"permitted_acrs_mode", func(c *config.Config) { c.PermittedACRsMode = "replace" }},
 		{"pkce", func(c *config.Config) { c.PKCE = "plain" }},
-		{"inline_enrolment must be left out", func(c *config.Config) { c.InlineEnrolment.Enabled = true }},
-		{"inline_enrolment must be left out", func(c *config.Config) { c.InlineEnrolment.Groups = []string{"staff"} }},
+		{"inline_enrolment.groups must be left out", func(c *config.Config) { c.InlineEnrolment.Groups = []string{"staff"} }},
+		{"inline_enrolment.groups must name groups", func(c *config.Config) {
+			c.InlineEnrolment = config.InlineEnrolment{Enabled: true, Groups: []string{""}}
+		}},
 		{"acrs must define", func(c *config.Config) { c.ACRs = nil }},
 		{`acrs: MFA.needs, entry 1 names chain "Nowhere"`, func(c *config.Config) { c.ACRs[1].Needs[0].Chain = "Nowhere" }},
 		{"chains.1 must be a name", func(c *config.Config) { c.Chains = map[string][]config.Link{"1": {{Authenticator: "password"}}} }},

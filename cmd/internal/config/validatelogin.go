@@ -23,8 +23,9 @@ func (c *Config) validateLogin(v *faults) {
 	v.oneOf("acr_unmet_error", c.ACRUnmetError, UnmetInteraction, UnmetAuthentication)
 	v.oneOf("permitted_acrs_mode", c.PermittedACRsMode, PermittedIntersect, PermittedFallback)
 	v.oneOf("pkce", c.PKCE, PKCEOptional, PKCERequired)
-	v.unless(!c.InlineEnrolment.Enabled && len(c.InlineEnrolment.Groups) == 0, "inline_enrolment",
-		"must be left out: this version has no pages on which to enrol a factor; enrol through SCIM (docs/second-factors.md)")
+	v.unless(c.InlineEnrolment.Enabled || len(c.InlineEnrolment.Groups) == 0, "inline_enrolment.groups",
+		"must be left out unless inline_enrolment.enabled is true")
+	v.unless(!slices.Contains(c.InlineEnrolment.Groups, ""), "inline_enrolment.groups", "must name groups by their display names")
 	c.validateACRs(v)
 	c.validateServices(v)
 	c.validateLives(v)

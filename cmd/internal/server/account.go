@@ -72,7 +72,11 @@ func (a accountPurpose) Requirement(ctx context.Context, t authn.Txn) (acr.Requi
 		return acr.Requirement{}, err
 	}
 	r := acr.Requirement{Txn: t.ID, Subject: q.UserID, Candidates: a.named(a.policy.DefaultACRs...)}
-	if a.policy.RequiredACR != "" {
+	switch {
+	case a.policy.RequiredACR == "":
+	case a.policy.InlineEnrolment: // whoever lacks a factor sets it up here
+		r.UserFloor = a.named(a.policy.RequiredACR)
+	default:
 		r.Floors = a.named(a.policy.RequiredACR)
 	}
 	if !q.Fresh {

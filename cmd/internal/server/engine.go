@@ -75,7 +75,7 @@ func (d *Directory) newEngine(ctx context.Context, l *limits, states *state.Seal
 		Challenges: d.db, Secrets: d.db, Held: d.db, Settings: d.db,
 		Extras: d.db, Devices: d.db, Records: d.db, Paths: d.follower.Paths, States: states,
 		Delivery: d.Delivery, Outbox: d.db, Audit: d.db, Life: authn.SessionLife{Idle: idle, Absolute: absolute},
-		RememberFor: d.cfg.RememberDevice.Life(), Skew: d.cfg.SecondFactors.TOTP.Skew, KnownKey: known, PasswordChanged: d.passwordChanged,
+		RememberFor: d.cfg.RememberDevice.Life(), MayEnrol: d.mayEnrol, Skew: d.cfg.SecondFactors.TOTP.Skew, KnownKey: known, PasswordChanged: d.passwordChanged,
 		Compromised: d.passwordCompromised(), Reused: d.loginReused(),
 		Federation:     federation,
 		Authenticators: authenticators,
