@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -9,7 +10,9 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/sallyport-id/sallyport/authn"
+	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/oidc"
+	"github.com/sallyport-id/sallyport/scim"
 )
 
 // followUp says where to go on: at another flow, or at the end of the login.
@@ -64,7 +67,18 @@ func (f *Flows) finish(c echo.Context) error {
 	if err != nil && r.place.Key != nil {
 		return f.fail(c, err)
 	}
-	return f.browsers.Finish(c, reply, err)
+	return f.browsers.Finish(c, reply, pageError(err))
+}
+
+// pageError is an error as a page can show it.
+func pageError(err error) error {
+	if e, ok := errors.AsType[*scim.Error](err); ok {
+		return &oidc.PageError{Code: oidc.UnauthorizedClient, Description: e.Detail}
+	}
+	if refusal, ok := errors.AsType[*authn.Refusal](err); errors.Is(err, errNoPlace) || ok && refusal.Reason == authn.OutOfStep {
+		return fmt.Errorf("%w: %w", authn.ErrTxnUnknown, err)
+	}
+	return err
 }
 
 func (r *request) finish() (oidc.Reply, error) {
@@ -108,14 +122,22 @@ func (r *request) conclude(ready authn.Ready) (oidc.Reply, error) {
 }
 
 // back sends a browser that came too early to the flow that is still to be
-// gone through.
+// gone through. What no flow asks for, such as to set up a factor first, is done
+// on the pages of this server; an app without a browser cannot.
 func (r *request) back(step authn.Step) (oidc.Reply, error) {
+	own := step != nil && kindOf(r.txn, step) == ""
+	switch {
+	case own && r.place.Key != nil:
+		return r.flows.cfg.Provider.Fail(r.ctx(), r.v, r.txn, acr.Unreachable)
+	case r.place.Key != nil:
+		return nil, authn.ErrNotReady
+	}
 	entry, err := r.flows.entry(r.txn, r.client, step)
 	if err != nil {
 		return nil, err
 	}
-	if entry == "" || r.place.Key != nil {
-		return nil, authn.ErrNotReady
+	if entry == "" {
+		return oidc.Interact{Txn: r.txn.ID}, nil
 	}
 	return oidc.Redirect{URL: entry}, nil
 }

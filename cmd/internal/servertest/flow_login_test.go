@@ -20,11 +20,16 @@ const (
 // ownPages is a first-party application with a login page of its own.
 func (w *world) ownPages(edits ...func(*oidc.Client)) *servertest.Application {
 	w.t.Helper()
+	return ownPages(w.t, w.Server, edits...)
+}
+
+func ownPages(t *testing.T, s *servertest.Server, edits ...func(*oidc.Client)) *servertest.Application {
+	t.Helper()
 	c := oidc.Client{Name: "Shop", Trusted: true, FirstParty: true, LoginURI: uiPage}
 	for _, edit := range edits {
 		edit(&c)
 	}
-	return w.Application(w.t, c)
+	return s.Application(t, c)
 }
 
 // withSMS validates a number of the person through SCIM and switches second

@@ -117,8 +117,23 @@ func (ui *LoginUI) Put(m Message) Message {
 // PutTo sends a body.
 func (ui *LoginUI) PutTo(uri, body string) Message {
 	ui.tb.Helper()
+	return ui.put(uri, "application/json", body)
+}
+
+// PutAs sends a message back as another media type.
+func (ui *LoginUI) PutAs(m Message, media string) Message {
+	ui.tb.Helper()
+	body, err := json.Marshal(m.Doc)
+	if err != nil {
+		ui.tb.Fatalf("write message: %v", err)
+	}
+	return ui.put(m.Location(), media, string(body))
+}
+
+func (ui *LoginUI) put(uri, media, body string) Message {
+	ui.tb.Helper()
 	req := ui.request(http.MethodPut, uri, body)
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", media)
 	return ui.send(req)
 }
 
