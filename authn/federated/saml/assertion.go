@@ -10,7 +10,7 @@ import (
 
 // bearer is the one way to confirm a subject that a browser can use (Profiles
 // section 3.3).
-const bearer = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
+const bearer = "urn:oasis:names:tc:SAML:2.0:cm:bearer" //nolint:gosec // a name, no credential
 
 // checkAssertion applies Profiles section 4.1.4.3 and what section 4.1.4.2 says
 // an assertion must have.

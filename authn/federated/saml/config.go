@@ -36,8 +36,8 @@ type Config struct {
 	EntityID, ACS string
 	// Key signs our requests and opens what is encrypted for us.
 	Key Key
-	// IdP is who the identity provider is.
-	IdP IdP
+	// IDP is who the identity provider is.
+	IDP IDP
 	// Binding is how requests go there; "": as the provider offers, redirect first.
 	Binding Binding
 	// SubjectAttribute is the Name of the attribute that says who somebody is, for

@@ -5,7 +5,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rsa"
-	_ "crypto/sha1" // of OAEP, where it need not resist collisions
+	_ "crypto/sha1" //nolint:gosec // of OAEP, where it need not resist collisions
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"encoding/base64"

@@ -37,7 +37,7 @@ func FuzzMetadata(f *testing.F) {
 	f.Add([]byte(`<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" validUntil="x"/>`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		cfg := w.cfg
-		cfg.IdP = saml.IdP{Metadata: text}
+		cfg.IDP = saml.IDP{Metadata: text}
 		p, err := saml.New(cfg)
 		if err == nil && p == nil {
 			t.Fatal("neither a provider nor an error")

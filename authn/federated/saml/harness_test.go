@@ -122,7 +122,7 @@ func newWorld(t testing.TB, change func(*saml.Config)) *world {
 	w := &world{t: t, keys: makeKeys(), now: noon(), replays: &replays{seen: map[string]bool{}}}
 	w.cfg = saml.Config{
 		EntityID: ourEntity, ACS: ourACS, Key: w.keys.ours,
-		IdP:  saml.IdP{EntityID: idpEntity, SSOURL: idpSSO, Certificates: []*x509.Certificate{w.keys.idp.certificate}},
+		IDP:  saml.IDP{EntityID: idpEntity, SSOURL: idpSSO, Certificates: []*x509.Certificate{w.keys.idp.certificate}},
 		Skew: saml.DefaultSkew, Replays: w.replays, Now: func() time.Time { return w.now },
 	}
 	if change != nil {
@@ -143,7 +143,9 @@ func (w *world) begin(r federated.Request) federated.Redirect {
 	if err != nil {
 		w.t.Fatalf("Begin: %v", err)
 	}
-	var asked struct{ ID string }
+	var asked struct {
+		ID string `json:"id"`
+	}
 	if err := json.Unmarshal(private, &asked); err != nil || asked.ID == "" {
 		w.t.Fatalf("private = %s, %v, want an id", private, err)
 	}

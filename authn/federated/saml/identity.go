@@ -2,6 +2,7 @@ package saml
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -92,9 +93,7 @@ func attributes(a assertion) (byName, all map[string][]string) {
 			}
 		}
 	}
-	for name, values := range friendly {
-		all[name] = values
-	}
+	maps.Copy(all, friendly)
 	for name, values := range byName {
 		all[name] = slices.Clone(values)
 	}

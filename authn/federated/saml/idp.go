@@ -15,9 +15,9 @@ import (
 	roundtrip "github.com/mattermost/xml-roundtrip-validator"
 )
 
-// IdP says who an identity provider is: by metadata, as a document or at a URL,
+// IDP says who an identity provider is: by metadata, as a document or at a URL,
 // or by its parts.
-type IdP struct {
+type IDP struct {
 	// EntityID is its name. With metadata it may be empty if they name one provider.
 	EntityID string
 	// MetadataURL is where its metadata are, Metadata the document itself.
@@ -61,7 +61,7 @@ func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
 }
 
 // explicit makes an entity of settings.
-func (i IdP) explicit(binding Binding) (entity, error) {
+func (i IDP) explicit(binding Binding) (entity, error) {
 	if i.EntityID == "" || len(i.Certificates) == 0 {
 		return entity{}, errors.New("without metadata an identity provider needs its entity id, URL and certificates")
 	}
@@ -85,7 +85,7 @@ func checkEndpoint(location string) error {
 
 // parseMetadata reads metadata (SAML 2.0 Metadata section 2.3). Of a list it
 // takes the provider of that entity id.
-func (i IdP) parseMetadata(text []byte, now time.Time) (entity, error) {
+func (i IDP) parseMetadata(text []byte, now time.Time) (entity, error) {
 	root, err := parseMetadataDocument(text)
 	if err != nil {
 		return entity{}, fmt.Errorf("metadata: %w", err)
@@ -126,7 +126,7 @@ func parseMetadataDocument(text []byte) (*etree.Element, error) {
 }
 
 // choose finds the descriptor of the identity provider.
-func (i IdP) choose(root *etree.Element) (crewjam.EntityDescriptor, error) {
+func (i IDP) choose(root *etree.Element) (crewjam.EntityDescriptor, error) {
 	all, err := descriptors(root)
 	if err != nil {
 		return crewjam.EntityDescriptor{}, err
@@ -208,7 +208,7 @@ func readDescriptor(d crewjam.EntityDescriptor) (entity, error) {
 }
 
 func (e *entity) addEndpoint(endpoint crewjam.Endpoint) error {
-	binding := Binding("")
+	var binding Binding
 	switch endpoint.Binding {
 	case crewjam.HTTPRedirectBinding:
 		binding = ByRedirect
@@ -242,7 +242,7 @@ func (e *entity) addKeys(key crewjam.KeyDescriptor) error {
 }
 
 // endpoint returns where a request goes and how. wanted "": redirect first.
-func (e entity) endpoint(wanted Binding) (string, Binding, error) {
+func (e *entity) endpoint(wanted Binding) (string, Binding, error) {
 	order := []Binding{ByRedirect, ByPost}
 	if wanted != "" {
 		order = []Binding{wanted}

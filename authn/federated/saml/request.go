@@ -24,7 +24,7 @@ import (
 type asked struct {
 	ID    string        `json:"id"`
 	At    time.Time     `json:"at"`
-	IdP   string        `json:"idp"`
+	IDP   string        `json:"idp"`
 	Fresh bool          `json:"fresh,omitempty"`
 	Old   time.Duration `json:"old,omitempty"` // how old the login there may be
 	Aged  bool          `json:"aged,omitempty"`
@@ -40,7 +40,7 @@ func (p *Provider) Begin(ctx context.Context, r federated.Request) (federated.Re
 	if err != nil {
 		return federated.Redirect{}, nil, federated.Refuse(federated.Unavailable, "binding", err)
 	}
-	q := asked{ID: newID(), At: p.cfg.Now().UTC().Truncate(time.Millisecond), IdP: idp.id, Fresh: r.Fresh}
+	q := asked{ID: newID(), At: p.cfg.Now().UTC().Truncate(time.Millisecond), IDP: idp.id, Fresh: r.Fresh}
 	if r.MaxAge != nil {
 		q.Aged, q.Old = true, *r.MaxAge
 	}

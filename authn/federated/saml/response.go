@@ -37,7 +37,7 @@ func (p *Provider) finish(ctx context.Context, q *asked, a federated.Answer) (fe
 	if err != nil {
 		return federated.Identity{}, err
 	}
-	if q != nil && q.IdP != idp.id {
+	if q != nil && q.IDP != idp.id {
 		return federated.Identity{}, federated.Refuse(federated.WrongIssuer, "the provider has another entity id since the request", nil)
 	}
 	root, err := readAnswer(a)

@@ -60,7 +60,7 @@ func TestFinishTakesAnyKeyOfTheProvider(t *testing.T) {
 	t.Parallel()
 	k := makeKeys()
 	w := newWorld(t, func(c *saml.Config) {
-		c.IdP.Certificates = []*x509.Certificate{k.former.certificate, k.idp.certificate, k.elliptic.certificate}
+		c.IDP.Certificates = []*x509.Certificate{k.former.certificate, k.idp.certificate, k.elliptic.certificate}
 	})
 	doc := parse(t, w.document())
 	sign(t, k.elliptic, assertionOf(doc), dsig.ECDSASHA256SignatureMethod)

@@ -32,7 +32,7 @@ const maxMetadata = 2 << 20
 // source knows the identity provider, and fetches its metadata when they are at
 // a URL.
 type source struct {
-	idp    IdP
+	idp    IDP
 	client *http.Client
 	now    func() time.Time
 
@@ -45,9 +45,9 @@ type source struct {
 }
 
 func newSource(cfg Config) (*source, error) {
-	s := &source{idp: cfg.IdP, client: cfg.Client, now: cfg.Now}
+	s := &source{idp: cfg.IDP, client: cfg.Client, now: cfg.Now}
 	given := 0
-	for _, set := range []bool{cfg.IdP.MetadataURL != "", len(cfg.IdP.Metadata) > 0, cfg.IdP.SSOURL != ""} {
+	for _, set := range []bool{cfg.IDP.MetadataURL != "", len(cfg.IDP.Metadata) > 0, cfg.IDP.SSOURL != ""} {
 		if set {
 			given++
 		}
@@ -56,16 +56,16 @@ func newSource(cfg Config) (*source, error) {
 		return nil, errors.New("wants one of: a metadata URL, a metadata document, a URL for requests")
 	}
 	switch {
-	case cfg.IdP.MetadataURL != "" && cfg.Client == nil:
+	case cfg.IDP.MetadataURL != "" && cfg.Client == nil:
 		return nil, errors.New("no client to fetch metadata with")
-	case cfg.IdP.MetadataURL != "":
+	case cfg.IDP.MetadataURL != "":
 		return s, nil
-	case cfg.IdP.SSOURL != "":
-		one, err := cfg.IdP.explicit(cfg.Binding)
+	case cfg.IDP.SSOURL != "":
+		one, err := cfg.IDP.explicit(cfg.Binding)
 		s.known = &one
 		return s, err
 	}
-	one, err := cfg.IdP.parseMetadata(cfg.IdP.Metadata, cfg.Now())
+	one, err := cfg.IDP.parseMetadata(cfg.IDP.Metadata, cfg.Now())
 	s.known = &one
 	return s, err
 }

@@ -56,7 +56,7 @@ func TestMetadataOfTheProvider(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := newWorld(t, nil).cfg
-			cfg.IdP = saml.IdP{Metadata: []byte(c.text), EntityID: c.entity}
+			cfg.IDP = saml.IDP{Metadata: []byte(c.text), EntityID: c.entity}
 			p, err := saml.New(cfg)
 			if c.want != "" {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -94,7 +94,7 @@ func TestSignedMetadata(t *testing.T) {
 		"key added": {edit(t, signedBy(k.idp), "<md:SingleSignOnService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:SOAP\"", "<md:KeyDescriptor/><md:SingleSignOnService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:SOAP\""), false},
 	} {
 		cfg := newWorld(t, nil).cfg
-		cfg.IdP = saml.IdP{Metadata: []byte(c.text), MetadataCertificates: []*x509.Certificate{k.idp.certificate}}
+		cfg.IDP = saml.IDP{Metadata: []byte(c.text), MetadataCertificates: []*x509.Certificate{k.idp.certificate}}
 		if _, err := saml.New(cfg); (err == nil) != c.ok {
 			t.Errorf("%s: New = %v, want ok %v", name, err, c.ok)
 		}
@@ -136,7 +136,7 @@ func fetching(t *testing.T, m *metadataServer) (*world, func() error) {
 	t.Helper()
 	w := newWorld(t, nil)
 	cfg := w.cfg
-	cfg.IdP = saml.IdP{MetadataURL: m.URL + "/metadata"}
+	cfg.IDP = saml.IDP{MetadataURL: m.URL + "/metadata"}
 	cfg.Client = m.Client()
 	p, err := saml.New(cfg)
 	if err != nil {
@@ -377,12 +377,12 @@ func TestSettingsThatCannotWork(t *testing.T) {
 		"skew too large":     func(c *saml.Config) { c.Skew = saml.MaxSkew + 1 },
 		"skew below zero":    func(c *saml.Config) { c.Skew = -1 },
 		"artifact":           func(c *saml.Config) { c.Binding = "artifact" },
-		"nobody":             func(c *saml.Config) { c.IdP = saml.IdP{} },
-		"two ways":           func(c *saml.Config) { c.IdP.MetadataURL = "https://idp.example" },
-		"no client":          func(c *saml.Config) { c.IdP = saml.IdP{MetadataURL: "https://idp.example"} },
-		"no certificates":    func(c *saml.Config) { c.IdP.Certificates = nil },
-		"no name":            func(c *saml.Config) { c.IdP.EntityID = "" },
-		"no URL of requests": func(c *saml.Config) { c.IdP.SSOURL = "/sso" },
+		"nobody":             func(c *saml.Config) { c.IDP = saml.IDP{} },
+		"two ways":           func(c *saml.Config) { c.IDP.MetadataURL = "https://idp.example" },
+		"no client":          func(c *saml.Config) { c.IDP = saml.IDP{MetadataURL: "https://idp.example"} },
+		"no certificates":    func(c *saml.Config) { c.IDP.Certificates = nil },
+		"no name":            func(c *saml.Config) { c.IDP.EntityID = "" },
+		"no URL of requests": func(c *saml.Config) { c.IDP.SSOURL = "/sso" },
 	} {
 		cfg := good
 		change(&cfg)
@@ -396,7 +396,7 @@ func TestProbe(t *testing.T) {
 	t.Parallel()
 	k := makeKeys()
 	w := newWorld(t, func(c *saml.Config) {
-		c.IdP.Certificates = []*x509.Certificate{k.former.certificate, k.idp.certificate}
+		c.IDP.Certificates = []*x509.Certificate{k.former.certificate, k.idp.certificate}
 	})
 	findings, err := w.p.Probe(t.Context())
 	all := strings.Join(findings, "\n")
@@ -417,7 +417,7 @@ func TestProbe(t *testing.T) {
 		t.Errorf("Probe = %v, want %s", err, federated.Unavailable)
 	}
 	post := newWorld(t, func(c *saml.Config) {
-		c.IdP, c.Binding = saml.IdP{Metadata: []byte(edit(t, idpMetadata(k), "HTTP-POST", "SOAP"))}, ""
+		c.IDP, c.Binding = saml.IDP{Metadata: []byte(edit(t, idpMetadata(k), "HTTP-POST", "SOAP"))}, ""
 	})
 	cfg := post.cfg
 	cfg.Binding = saml.ByPost

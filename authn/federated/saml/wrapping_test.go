@@ -243,7 +243,7 @@ func cut(t *testing.T, text, from, to string) string {
 func TestFormerKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	w.cfg.IdP.Certificates = nil
+	w.cfg.IDP.Certificates = nil
 	doc := parse(t, w.document())
 	sign(t, w.keys.former, assertionOf(doc), dsig.RSASHA256SignatureMethod)
 	w.refused(write(t, doc), federated.BadSignature)

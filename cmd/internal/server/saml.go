@@ -24,12 +24,12 @@ func (d *Directory) newSAML(ctx context.Context, p config.IdentityProvider) (fed
 	if err != nil {
 		return nil, err
 	}
-	idp, err := samlIdP(c)
+	idp, err := samlIDP(c)
 	if err != nil {
 		return nil, err
 	}
 	return saml.New(saml.Config{
-		EntityID: entityID, ACS: base + "/acs", Key: key, IdP: idp, Binding: saml.Binding(c.Binding),
+		EntityID: entityID, ACS: base + "/acs", Key: key, IDP: idp, Binding: saml.Binding(c.Binding),
 		SubjectAttribute: c.SubjectAttribute, EmailAttribute: c.EmailAttribute, NameAttribute: c.NameAttribute,
 		AuthnContexts: c.AuthnContexts, WantEncrypted: c.WantEncrypted, AllowUnsolicited: c.AllowIDPInitiated,
 		Skew: c.Skew(), Client: outgoing.Rules{AllowPrivate: p.AllowPrivate, SameHost: true}.Client(), Replays: d.db, Now: d.now,
@@ -63,9 +63,9 @@ func (d *Directory) samlKey(ctx context.Context, id, file, entityID string) (sam
 	return saml.ParseKey(text)
 }
 
-// samlIdP reads the files that say who an identity provider is.
-func samlIdP(c config.SAMLProvider) (saml.IdP, error) {
-	out := saml.IdP{EntityID: c.EntityID, MetadataURL: c.MetadataURL, SSOURL: c.SSOURL}
+// samlIDP reads the files that say who an identity provider is.
+func samlIDP(c config.SAMLProvider) (saml.IDP, error) {
+	out := saml.IDP{EntityID: c.EntityID, MetadataURL: c.MetadataURL, SSOURL: c.SSOURL}
 	var faults []error
 	if c.MetadataFile != "" {
 		text, err := os.ReadFile(c.MetadataFile)
