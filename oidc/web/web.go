@@ -25,6 +25,8 @@ type Config struct {
 	Provider Provider
 	// Flows are the logins on pages of applications; nil: none.
 	Flows Flows
+	// Passwords are the rules of new passwords, for the meter; nil: no meter.
+	Passwords Passwords
 	// Recovery runs recovery, registration and invitations; nil: none.
 	Recovery Recovery
 	// Providers are those elsewhere; nil: none.
@@ -118,6 +120,7 @@ func (w *Web) Register(e *echo.Echo) {
 	e.POST("/login/:txn/:action", w.handle(w.act))
 	w.registerPasskeys(e)
 	w.registerAccounts(e)
+	w.registerMeter(e)
 	w.registerFederation(e)
 	w.registerSAML(e)
 	e.GET("/device", w.handle(w.device))

@@ -30,7 +30,7 @@ func (s *Server) newWeb(ctx context.Context) (*web.Web, error) {
 	look := s.cfg.Branding
 	return web.New(web.Config{
 		Account: account, Flows: s.flows,
-		Engine: s.dir.engine, Providers: s.dir.providers, Provider: s.dir.Provider, Recovery: s.dir.accounts, Issuer: s.issuer, PublicURLs: s.cfg.PublicURLs, Key: key,
+		Engine: s.dir.engine, Providers: s.dir.providers, Provider: s.dir.Provider, Recovery: s.dir.accounts, Passwords: s.dir.hasher, Issuer: s.issuer, PublicURLs: s.cfg.PublicURLs, Key: key,
 		Branding: web.Branding{Name: s.cfg.ServiceName(), Logo: look.Logo, Colour: look.Colour, ColourDark: look.ColourDark},
 		Headers:  proxyHeaders(trust(ranges), conditionHeaders(acrs)), Logger: s.logger, Now: s.now,
 	})
