@@ -3,6 +3,7 @@ package validation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sallyport-id/sallyport/authn/audit"
@@ -117,6 +118,9 @@ func (s *Service) writeAddress(ctx context.Context, k *addressKind, t Target, pa
 	if err := s.cfg.Records.BumpFactorEpoch(ctx, user.ID, path.canonical); err != nil {
 		return err
 	}
+	if err := s.dropSame(ctx, user.ID, path, value); err != nil {
+		return err
+	}
 	if err := s.cfg.Sends.Succeeded(ctx, user.ID, delivery.Key(path.channel, value)); err != nil {
 		return err
 	}
@@ -129,4 +133,25 @@ func (s *Service) writeAddress(ctx context.Context, k *addressKind, t Target, pa
 		return err
 	}
 	return s.cfg.Follower.announce(ctx, t.Caller, user.ID, user.Object, path.addedKind())
+}
+
+// dropSame removes a further address or number that is now the value of an
+// attribute: one channel is one credential, so that it never counts twice.
+func (s *Service) dropSame(ctx context.Context, userID string, path *Path, value string) error {
+	if s.cfg.Extras == nil {
+		return nil
+	}
+	has, err := s.cfg.Holdings.Holdings(ctx, userID)
+	if err != nil {
+		return fmt.Errorf("look for further addresses: %w", err)
+	}
+	for _, a := range has.Addresses {
+		if a.Value != value || (a.Kind == EnrolledPhone) != path.channel.Telephone() {
+			continue
+		}
+		if _, err := s.cfg.Extras.DeleteExtra(ctx, userID, a.Kind, a.ID); err != nil {
+			return fmt.Errorf("remove further address: %w", err)
+		}
+	}
+	return nil
 }

@@ -22,6 +22,9 @@ type Follower struct {
 	// Lost, if set, is told that a factor of a user was removed or replaced: the
 	// user's other sessions end.
 	Lost func(ctx context.Context, caller scim.Caller, userID, factor string) error
+	// Held, if set, knows the addresses beside the attributes: they are told of
+	// changes too.
+	Held HoldingStore
 	// Notices, if set, keeps what users are told of changes, and Now is the
 	// clock for it.
 	Notices NoticeStore

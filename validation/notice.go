@@ -85,6 +85,18 @@ func (f *Follower) addresses(ctx context.Context, userID string, user schema.Obj
 			out = append(out, to)
 		}
 	}
+	if f.Held == nil {
+		return out, nil
+	}
+	has, err := f.Held.Holdings(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range has.Addresses {
+		if a.Kind == EnrolledEmail && !slices.Contains(out, a.Value) {
+			out = append(out, a.Value)
+		}
+	}
 	return out, nil
 }
 

@@ -64,19 +64,24 @@ func (c *Credentials) Rename(ctx context.Context, o Owner, id, name string) erro
 
 // SwitchOff takes a credential from logins without removing it.
 func (c *Credentials) SwitchOff(ctx context.Context, o Owner, id string) error {
-	return c.turn(ctx, o, id, "off")
-}
-
-// SwitchOn puts it back.
-func (c *Credentials) SwitchOn(ctx context.Context, o Owner, id string) error {
-	return c.turn(ctx, o, id, "on")
-}
-
-func (c *Credentials) turn(ctx context.Context, o Owner, id, to string) error {
 	t, err := c.fresh(ctx, o)
 	if err != nil {
 		return err
 	}
+	return c.turn(ctx, t, id, "off")
+}
+
+// SwitchOn puts it back. It asks for no recent proof, for it may be the only
+// credential that one could be given by.
+func (c *Credentials) SwitchOn(ctx context.Context, o Owner, id string) error {
+	t, err := c.target(ctx, o)
+	if err != nil {
+		return err
+	}
+	return c.turn(ctx, t, id, "on")
+}
+
+func (c *Credentials) turn(ctx context.Context, t Target, id, to string) error {
 	return c.change(ctx, t, id, to, func(ctx context.Context, user *scim.User, one Credential) error {
 		if !one.Switches() {
 			return ErrNoCredential

@@ -92,6 +92,8 @@ type Config struct {
 	// Reused is slow and must not run in a transaction.
 	History int
 	Reused  func(ctx context.Context, userID, text string) (bool, error)
+	// Extras are further addresses and numbers; nil: there are none.
+	Extras ExtraStore
 	// AdminSetsPasswords lets administrators choose a password for another user.
 	AdminSetsPasswords bool
 	// Freshness asks for step-up; nil asks nobody.

@@ -44,6 +44,7 @@ func (w *Web) accountSecurity(e *echo.Echo) {
 	e.POST(accountSecurityPath+"/second-factor", w.own(accountPage{
 		back: accountSecurityPath, form: pageSecurity, do: (*member).switchSecond,
 	}))
+	e.POST(accountSecurityPath+"/on", w.own(accountPage{back: accountSecurityPath, form: pageSecurity, do: (*member).switchOn}))
 	one := accountSecurityPath + "/credential/:id"
 	e.GET(one, w.own(accountPage{fresh: true, do: (*member).credential}))
 	e.POST(one+"/:action", w.own(accountPage{fresh: true, back: accountSecurityPath, form: pageCredential, do: (*member).changeCredential}))
@@ -133,6 +134,19 @@ func (m *member) switchSecond() error {
 		return m.done(accountSecurityPath, "second_off")
 	}
 	return refuse(http.StatusBadRequest, "error.form", nil)
+}
+
+// switchOn puts a credential back that was switched off. It stands on the list,
+// where no recent proof is asked for: there may be nothing to give one with.
+func (m *member) switchOn() error {
+	err := m.web.cfg.Account.Credentials.SwitchOn(m.ctx(), m.owner, m.form.Get("credential"))
+	if errors.Is(err, validation.ErrNoCredential) {
+		return m.gone(err)
+	}
+	if err != nil {
+		return fmt.Errorf("switch credential on: %w", err)
+	}
+	return m.done(accountSecurityPath, "on")
 }
 
 // credentialBody is the page of one credential.

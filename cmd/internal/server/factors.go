@@ -21,7 +21,7 @@ func (d *Directory) newFollower() error {
 	if err != nil {
 		return fmt.Errorf("second_factors: %w", err)
 	}
-	d.follower = &validation.Follower{Paths: paths, Records: d.db, Challenges: d.db, Audit: d.db, Lost: d.lostFactor}
+	d.follower = &validation.Follower{Paths: paths, Records: d.db, Challenges: d.db, Audit: d.db, Lost: d.lostFactor, Held: d.db}
 	if d.announces() {
 		d.follower.Notices, d.follower.Now = d.db, d.now
 	}
@@ -109,11 +109,11 @@ func (d *Directory) newValidation(l *limits, states *state.Sealer) (*validation.
 		Sends:  l.sends, Factors: l.factors, Outcomes: l.outcomes, Hash: l.hash, Tries: l.tries,
 		Delivery: d.Delivery, Audit: d.db, Follower: d.follower, Paths: d.follower.Paths,
 		Freshness: d.stepUp, Sessions: d.db, Passwords: d.db, Hasher: d.hasher, PasswordTries: l.password,
-		SecondPasswords: d.db, Recovery: d.recoveryCodes(busy), Holdings: d.db,
-		Consents:           userConsents{d},
-		Passkeys:           d.passkeyKeeper(),
-		Identities:         d.identities(),
-		History: d.cfg.Password.History, Reused: d.ownReused,
+		SecondPasswords: d.db, Recovery: d.recoveryCodes(busy), Holdings: d.db, Extras: d.db,
+		Consents:   userConsents{d},
+		Passkeys:   d.passkeyKeeper(),
+		Identities: d.identities(),
+		History:    d.cfg.Password.History, Reused: d.ownReused,
 		AdminSetsPasswords: d.cfg.AdminSetsPasswords,
 		Issuer:             issuer, TOTP: app, Lifetime: c.Lifetime,
 		IgnoreTexts: !c.TrustedMessageTexts, NoVoiceEnrolment: !d.cfg.Delivery.VoiceEnrolment,
