@@ -35,6 +35,7 @@ type cli struct {
 	Client   clientCmd   `cmd:"" help:"Register, show, change and remove applications."`
 	Service  serviceCmd  `cmd:"" help:"Register, list and remove APIs that take access tokens."`
 	ACR      acrCmd      `cmd:"" name:"acr" help:"List and explain authentication context classes."`
+	IDP      idpCmd      `cmd:"" name:"idp" help:"List and test providers elsewhere at which people log in."`
 	Import   importCmd   `cmd:"" help:"Import users and groups from NDJSON or CSV."`
 	Export   exportCmd   `cmd:"" help:"Export users and groups as NDJSON."`
 	Audit    auditCmd    `cmd:"" help:"Show the audit trail."`
