@@ -21,6 +21,9 @@ type importCmd struct {
 	Domain  string `placeholder:"D" help:"Provisioning domain of what is made."`
 	DryRun  bool   `help:"Check every row against the directory, write nothing."`
 	Rejects string `type:"path" placeholder:"FILE" help:"Where refused rows are reported (default: FILE.rejects.ndjson)."`
+
+	WithCredentials bool   `help:"Take over password hashes, TOTP secrets and validated addresses of another system."`
+	ConfirmOwner    string `placeholder:"NAME" help:"With --with-credentials: who answers for it that they belong to these users; stands in the audit trail."`
 }
 
 // Help is shown by --help.
@@ -29,12 +32,15 @@ func (*importCmd) Help() string {
 
 A row is matched with a resource that is there by id, externalId, and userName (groups: displayName). An NDJSON row then replaces it; a CSV row changes only the attributes of its header, and an empty field clears. Members of groups are named by id, externalId or name. The file may be imported again, also after an interruption: nothing is doubled.
 
+With --with-credentials and --confirm-owner NAME rows may bring along what users log in with in another system: in NDJSON the member "urn:sallyport:params:scim:schemas:import:2.0:Credentials" with passwordHash, totpSecret, totpAlgorithm, totpDigits, totpPeriod and validated (attribute paths), in CSV columns such as credentials.passwordHash. What a user has here already stays. See docs/authenticators.md for the forms of hashes.
+
 Rows that are refused go with line number and reason to the file of rejects; the others go in.
 
 Examples:
   sallyport import users.ndjson
   sallyport import --dry-run staff.csv
   sallyport import --format csv --type Group - < groups.csv
+  sallyport import --with-credentials --confirm-owner "Ann Example" users.ndjson
   sallyport export | SALLYPORT_DATA=./other sallyport import -`
 }
 
@@ -46,6 +52,9 @@ const importGC = 40
 func (c *importCmd) Run(ctx context.Context, a *app) error {
 	if a.getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(importGC))
+	}
+	if c.WithCredentials != (c.ConfirmOwner != "") {
+		return &usageError{"--with-credentials goes with --confirm-owner NAME, who answers for it that the credentials belong to these users"}
 	}
 	in, size, err := c.input(a.stdin)
 	if err != nil {
@@ -75,6 +84,11 @@ func (c *importCmd) Run(ctx context.Context, a *app) error {
 		im := &transfer.Import{
 			Directory: directory, Caller: caller, Format: c.format(), Type: c.Type, DryRun: c.DryRun, Lanes: server.BulkLanes,
 			Spool: spool, Rejects: rejects, Progress: &transfer.Progress{},
+		}
+		if c.WithCredentials {
+			if im.Sink, err = d.MoveIn(c.ConfirmOwner); err != nil {
+				return err
+			}
 		}
 		stop := a.showImport(im.Progress, counted, size)
 		sum, err := im.Run(ctx, counted)

@@ -3,6 +3,7 @@ package servertest_test
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"testing"
 	"time"
 
@@ -59,4 +60,15 @@ func secondACR(c *config.Config) {
 	c.ACRs = append(c.ACRs, config.ACR{
 		Name: "Twice", Needs: []config.Need{{AnyOf: []string{"password"}}, {AnyOf: []string{"second_password"}}},
 	})
+}
+
+// spoolFile is where an import keeps groups.
+func spoolFile(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "spool")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
 }

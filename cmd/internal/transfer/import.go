@@ -55,6 +55,9 @@ type Import struct {
 	Spool io.ReadWriteSeeker
 	// Rejects takes one JSON document per refused row; nil drops them.
 	Rejects io.Writer
+	// Sink takes over what users log in with elsewhere; nil: rows that have that
+	// are refused.
+	Sink CredentialSink
 	// Progress counts while the import runs, for whoever shows it.
 	Progress *Progress
 }
@@ -129,7 +132,7 @@ func (im *Import) prepare(r io.Reader) (source, *run, error) {
 	if im.Lanes <= 0 {
 		im.Lanes = 64
 	}
-	rn := &run{Import: im, parser: parser{registry: im.Registry}, caller: im.Caller}
+	rn := &run{Import: im, parser: parser{registry: im.Registry, credentials: im.Sink != nil}, caller: im.Caller}
 	if rn.caller.Profile == nil {
 		p, _ := scim.ProfileByName(scim.ProfileCompat)
 		rn.caller.Profile = &p

@@ -26,6 +26,8 @@ type item struct {
 	// members are those of a group, apart from body.
 	members    []any
 	hasMembers bool
+	// credentials are those that the row brings along; nil: none.
+	credentials *Credentials
 
 	id, externalID, name string // name: userName, displayName of a group
 }
@@ -84,6 +86,8 @@ func relationOf(rt *schema.ResourceType) string {
 type parser struct {
 	registry *schema.Registry
 	table    *table // nil: NDJSON
+	// credentials tells that rows may bring some along.
+	credentials bool
 }
 
 func (p *parser) parse(row rawRow) *item {
@@ -99,6 +103,13 @@ func (p *parser) parse(row rawRow) *item {
 	if it.err == nil {
 		it.err = it.identify()
 	}
+	switch {
+	case it.err != nil || it.credentials == nil:
+	case !p.credentials:
+		it.err = errCredentials
+	case it.typ.Name != "User":
+		it.err = errors.New("only users have credentials")
+	}
 	return it
 }
 
@@ -112,6 +123,9 @@ func (p *parser) document(text []byte, it *item) error {
 		return err
 	}
 	it.body = body
+	if err := it.takeCredentials(); err != nil {
+		return err
+	}
 	relation := relationOf(it.typ)
 	if key, ok := find(body, relation); ok && relation != "" {
 		it.hasMembers = true

@@ -33,6 +33,9 @@ type column struct {
 	element string // which element: columns with the same text share one
 	members bool   // the relation of the type
 	id      bool
+	// credential is the member of the credentials that the column is, without the
+	// prefix.
+	credential string
 }
 
 // newTable compiles a header for a resource type. All faults are reported at
@@ -59,11 +62,28 @@ func newTable(header []string, rt *schema.ResourceType, p schema.Policy) (*table
 	return t, errors.Join(faults...)
 }
 
-func (c *column) key() string { return c.element + "|" + c.ref.String() }
+func (c *column) key() string {
+	if c.credential != "" {
+		return credentialsPrefix + strings.ToLower(c.credential)
+	}
+	return c.element + "|" + c.ref.String()
+}
+
+// cutFold cuts a prefix, whatever its case.
+func cutFold(text, prefix string) (string, bool) {
+	if len(text) < len(prefix) || !strings.EqualFold(text[:len(prefix)], prefix) {
+		return text, false
+	}
+	return text[len(prefix):], true
+}
 
 func newColumn(path string, rt *schema.ResourceType, p schema.Policy) (*column, error) {
 	if path == "" {
 		return nil, errors.New("has no name")
+	}
+	if name, ok := cutFold(path, credentialsPrefix); ok {
+		// Whether there is such a member shows with any value.
+		return &column{path: path, credential: name}, (&item{}).credential(name, "0")
 	}
 	parsed, err := filter.ParsePath(path, filter.Limits{})
 	if err != nil {
@@ -151,6 +171,12 @@ func (t *table) read(fields []string, it *item) error {
 	it.changes = []any{}
 	for i, c := range t.columns {
 		field := strings.TrimSpace(fields[i])
+		if c.credential != "" {
+			if err := it.credential(c.credential, field); err != nil {
+				return err
+			}
+			continue
+		}
 		if c.ref.Target().Name == "password" {
 			field = fields[i]
 		}

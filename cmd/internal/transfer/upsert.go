@@ -90,12 +90,16 @@ func (rn *run) upsert(ctx context.Context, it *item, h *habit, caller scim.Calle
 }
 
 func (rn *run) create(ctx context.Context, it *item, caller scim.Caller) error {
-	body := it.body.Clone()
 	var res *scim.Resource
 	err := rn.attempt(ctx, func(ctx context.Context) error {
-		var err error
-		res, err = rn.Service.Create(ctx, caller, it.typ, body, scim.Request{ID: it.keptID()})
-		return err
+		return rn.withCredentials(ctx, it, func(ctx context.Context) (string, error) {
+			var err error
+			res, err = rn.Service.Create(ctx, caller, it.typ, it.body.Clone(), scim.Request{ID: it.keptID()})
+			if err != nil {
+				return "", err
+			}
+			return res.ID, nil
+		})
 	})
 	if err != nil {
 		return err
@@ -108,13 +112,14 @@ func (rn *run) create(ctx context.Context, it *item, caller scim.Caller) error {
 func (rn *run) change(ctx context.Context, it *item, id string, caller scim.Caller) error {
 	var res *scim.Resource
 	err := rn.attempt(ctx, func(ctx context.Context) error {
-		var err error
-		if it.changes != nil {
-			res, err = rn.Service.Patch(ctx, caller, it.typ, id, patchBody(it.changes), scim.Request{})
-		} else {
-			res, err = rn.Service.Replace(ctx, caller, it.typ, id, it.body.Clone(), scim.Request{})
-		}
-		return err
+		return rn.withCredentials(ctx, it, func(ctx context.Context) (_ string, err error) {
+			if it.changes != nil {
+				res, err = rn.Service.Patch(ctx, caller, it.typ, id, patchBody(it.changes), scim.Request{})
+			} else {
+				res, err = rn.Service.Replace(ctx, caller, it.typ, id, it.body.Clone(), scim.Request{})
+			}
+			return id, err
+		})
 	})
 	if err != nil {
 		return err
