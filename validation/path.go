@@ -207,9 +207,11 @@ func (p *Path) Clear(o schema.Object) {
 				rest = append(rest, e)
 			}
 		}
-		if holder[name] = rest; len(rest) == 0 {
+		if len(rest) == 0 {
 			delete(holder, name)
+			return
 		}
+		holder[name] = rest
 	case p.ref.Sub != nil:
 		if complexValue, ok := holder[name].(schema.Object); ok {
 			delete(complexValue, p.value.Name)
