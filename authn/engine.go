@@ -177,7 +177,7 @@ const (
 	// Unavailable: the service behind a factor does not answer.
 	Unavailable RefusalReason = "unavailable"
 	// Waiting: nothing has happened yet; see Kind.Waits.
-	Waiting   RefusalReason = "waiting"
+	Waiting RefusalReason = "waiting"
 	// Of logins at providers elsewhere: the person or the provider said no; it
 	// cannot be reached; its answer does not count; it is switched off; the login
 	// there is too old; the account there is nobody's here, or somebody else's; its
