@@ -127,8 +127,8 @@ func TestCheckURL(t *testing.T) {
 	}
 }
 
-// TestPublic holds addresses against the registries.
-func TestPublic(t *testing.T) {
+// TestPublicAddr holds addresses against the registries.
+func TestPublicAddr(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
 		"93.184.216.34": true, "2606:2800:220:1::1": true, "172.32.0.1": true,
