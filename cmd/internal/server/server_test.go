@@ -390,7 +390,7 @@ func TestEveryRouteNeedsACredential(t *testing.T) {
 	}
 	// Pages, and endpoints that say more about a faulty request than 401, have
 	// tests of their own.
-	pages := regexp.MustCompile(`^(/login/.*|/device|/assets/.*|/oauth/(authorize|logout)(/.*)?|/oauth/jwks|/\.well-known/.*|/oauth/(token|par|revoke|device_authorization|introspect))$`)
+	pages := regexp.MustCompile(`^(/login/.*|/authentication/.*|/device|/assets/.*|/oauth/(authorize|logout)(/.*)?|/oauth/jwks|/\.well-known/.*|/oauth/(token|par|revoke|device_authorization|introspect))$`)
 	public := regexp.MustCompile(`^(/|/healthz|/readyz|/metrics|/dev/inbox(\.json|\.css)?|/scim/v2/(ServiceProviderConfig|Schemas|ResourceTypes)(/.*)?)$`)
 	tested := 0
 	for _, r := range router.Routes() {
