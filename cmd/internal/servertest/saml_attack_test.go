@@ -86,7 +86,7 @@ func openTown(t *testing.T) *samlTown {
 	t.Helper()
 	w := newSAMLTown(t)
 	encryption := regexp.MustCompile(`(?s)<KeyDescriptor[^>]*use="encryption">.*?</KeyDescriptor>`)
-	plain := encryption.ReplaceAllString(w.metadata(t), "")
+	plain := encryption.ReplaceAllString(samlMetadata(t, w.Server), "")
 	w.put(t, "/services/sallyport", plain)
 	return w
 }

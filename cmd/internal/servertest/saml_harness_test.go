@@ -6,7 +6,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
+	"html/template"
 	"io"
 	"log"
 	"math/big"
@@ -86,59 +86,55 @@ func idpKey(t *testing.T, dir string) (*rsa.PrivateKey, *x509.Certificate) {
 	return key, certificate
 }
 
-// samlTown is a server, an identity provider and an application.
-type samlTown struct {
-	town
+// crewjamIDP is the identity provider of crewjam/saml.
+type crewjamIDP struct {
 	idp *samlidp.Server
 	url string
-	app *servertest.Application
 }
 
-// newSAMLTown starts the identity provider of crewjam/saml and a server that
-// trusts it.
-func newSAMLTown(t *testing.T, edits ...func(*config.IdentityProvider)) *samlTown {
+// idpLogin is its login page.
+const idpLogin = `<!doctype html><html lang="en"><title>Corp</title><p>{{.Toast}}</p><form method="post" action="{{.URL}}">
+<input name="user" autocomplete="username"><input type="password" name="password" autocomplete="current-password">
+<input type="hidden" name="SAMLRequest" value="{{.SAMLRequest}}"><input type="hidden" name="RelayState" value="{{.RelayState}}">
+<input type="submit" value="Log in"></form></html>`
+
+// newCrewjamIDP starts one under this name of the machine: to a browser,
+// localhost is another site than 127.0.0.1.
+func newCrewjamIDP(t *testing.T, host string) *crewjamIDP {
 	t.Helper()
-	w := &samlTown{}
-	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.idp.ServeHTTP(rw, r) }))
+	i := &crewjamIDP{}
+	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/favicon.ico" {
+			rw.WriteHeader(http.StatusNoContent)
+			return
+		}
+		i.idp.ServeHTTP(rw, r)
+	}))
 	t.Cleanup(front.Close)
-	w.url = front.URL
 	base, err := url.Parse(front.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
+	base.Host = host + ":" + base.Port()
+	i.url = base.String()
 	key, certificate := idpKey(t, t.TempDir())
-	w.idp, err = samlidp.New(samlidp.Options{
+	i.idp, err = samlidp.New(samlidp.Options{
 		URL: *base, Key: key, Certificate: certificate, Store: &samlidp.MemoryStore{}, Logger: log.New(io.Discard, "", 0),
+		LoginFormTemplate: template.Must(template.New("login").Parse(idpLogin)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.idp.IDP.LoginURL = w.idp.IDP.SSOURL
-	w.idp.IDP.SignatureMethod = dsig.RSASHA256SignatureMethod // its own choice is SHA-1
-	w.Server = servertest.SQLite(t, samlProvider(front.URL+"/metadata", edits...))
-	w.put(t, "/services/sallyport", w.metadata(t))
-	w.put(t, "/users/alice", samlUser("alice", "violet-lantern-73", "Alice Anders"))
-	w.app = w.Application(t, oidc.Client{RedirectURIs: []string{"https://shop.example/cb"}})
-	return w
+	i.idp.IDP.LoginURL = i.idp.IDP.SSOURL
+	i.idp.IDP.SignatureMethod = dsig.RSASHA256SignatureMethod // its own choice is SHA-1
+	i.put(t, "/users/alice", `{"name":"alice","password":"violet-lantern-73","email":"alice@corp.example","common_name":"Alice Anders"}`)
+	return i
 }
 
-func samlUser(name, password, display string) string {
-	return fmt.Sprintf(`{"name":%q,"password":%q,"email":%q,"common_name":%q,"groups":["staff"]}`, name, password, name+"@corp.example", display)
-}
-
-// metadata are ours, as an administrator of the identity provider loads them.
-func (w *samlTown) metadata(t *testing.T) string {
+// put sets a user, service or shortcut of the identity provider.
+func (i *crewjamIDP) put(t *testing.T, path, body string) {
 	t.Helper()
-	r := w.Do(t, http.MethodGet, "/federation/corp/metadata", "", "")
-	if r.Status != http.StatusOK || r.Header.Get("Content-Type") != "application/samlmetadata+xml" {
-		t.Fatalf("metadata: %d %v", r.Status, r.Header)
-	}
-	return r.Body
-}
-
-func (w *samlTown) put(t *testing.T, path, body string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, w.url+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, i.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,6 +142,34 @@ func (w *samlTown) put(t *testing.T, path, body string) {
 	if r.Status != http.StatusNoContent {
 		t.Fatalf("PUT %s: %d %s", path, r.Status, r.Body)
 	}
+}
+
+// samlTown is a server, an identity provider and an application.
+type samlTown struct {
+	town
+	*crewjamIDP
+	app *servertest.Application
+}
+
+// newSAMLTown starts an identity provider and a server that trusts it.
+func newSAMLTown(t *testing.T, edits ...func(*config.IdentityProvider)) *samlTown {
+	t.Helper()
+	w := &samlTown{crewjamIDP: newCrewjamIDP(t, "127.0.0.1")}
+	w.Server = servertest.SQLite(t, samlProvider(w.url+"/metadata", edits...))
+	w.put(t, "/services/sallyport", samlMetadata(t, w.Server))
+	w.app = w.Application(t, oidc.Client{RedirectURIs: []string{"https://shop.example/cb"}})
+	return w
+}
+
+// samlMetadata are ours, as an administrator of the identity provider loads
+// them.
+func samlMetadata(t *testing.T, s *servertest.Server) string {
+	t.Helper()
+	r := s.Do(t, http.MethodGet, "/federation/corp/metadata", "", "")
+	if r.Status != http.StatusOK || r.Header.Get("Content-Type") != "application/samlmetadata+xml" {
+		t.Fatalf("metadata: %d %v", r.Status, r.Header)
+	}
+	return r.Body
 }
 
 // browser visits the identity provider too.

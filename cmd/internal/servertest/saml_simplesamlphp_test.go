@@ -123,7 +123,7 @@ func TestSimpleSAMLphp(t *testing.T) {
 				p.SAML.MetadataCertificateFiles = []string{filepath.Join(idp.dir, "pinned.crt")}
 				p.Create.Attributes = map[string]string{"userName": "uid", "emails": "mail", "displayName": "displayName"}
 			}))
-			idp.run(t, w.metadata(t), c.encrypts)
+			idp.run(t, samlMetadata(t, w.Server), c.encrypts)
 			w.app = w.Application(t, oidc.Client{RedirectURIs: []string{"https://shop.example/cb"}})
 			browser := func() *servertest.Browser {
 				b := w.Browser(t)
