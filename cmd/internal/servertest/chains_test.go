@@ -105,7 +105,7 @@ func exampleService(t *testing.T, secret string) (url string, lines *bufio.Scann
 		}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	cmd := exec.CommandContext(ctx, "python3", script, "0", key) //nolint:gosec // the test names the program
+	cmd := exec.CommandContext(ctx, "python3", script, "0", key)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {

@@ -161,7 +161,7 @@ func (s *somebody) showPasskey(b *servertest.Browser, p servertest.Page) servert
 	if !ok {
 		s.t.Fatalf("no passkey is asked for:\n%s", p.Text())
 	}
-	txn := strings.Split(strings.TrimPrefix(p.URL.Path, "/login/"), "/")[0]
+	txn, _, _ := strings.Cut(strings.TrimPrefix(p.URL.Path, "/login/"), "/")
 	reply := b.Post("/login/"+txn+"/passkey/options", url.Values{"csrf": {token}})
 	options, err := virtualwebauthn.ParseAssertionOptions(reply.Body)
 	if err != nil {

@@ -181,8 +181,9 @@ func (s *Server) PatchPerson(tb testing.TB, who Person, operations ...string) {
 		`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[`+strings.Join(operations, ",")+`]}`)
 }
 
-// MailedCode is the code of the newest message to an address in the development
-// inbox, which only a server with a loopback issuer has.
+// MailedCode is the code of the newest message with one to an address in the
+// development inbox, which only a server with a loopback issuer has: notices come
+// in between.
 func (s *Server) MailedCode(tb testing.TB, address string) string {
 	tb.Helper()
 	r := s.Do(tb, http.MethodGet, "/dev/inbox.json", "", "")
@@ -198,11 +199,13 @@ func (s *Server) MailedCode(tb testing.TB, address string) string {
 		tb.Fatalf("/dev/inbox.json: %d %s: %v", r.Status, r.Body, err)
 	}
 	for _, to := range inbox.Recipients {
-		if strings.EqualFold(to.To, address) && len(to.Messages) > 0 {
-			return to.Messages[0].Code
+		for _, m := range to.Messages {
+			if strings.EqualFold(to.To, address) && m.Code != "" {
+				return m.Code
+			}
 		}
 	}
-	tb.Fatalf("no message to %s in %s", address, r.Body)
+	tb.Fatalf("no code to %s in %s", address, r.Body)
 	return ""
 }
 
