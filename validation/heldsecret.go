@@ -45,14 +45,15 @@ func (s *Service) settleHeld(ctx context.Context, t Target, user *scim.User, c h
 		return err
 	}
 	detail := factorDetail{Kind: c.factor, Count: c.count}
-	err := error(nil)
-	if c.lost {
-		err = s.cfg.Follower.lost(ctx, t.Caller, user.ID, c.factor, c.event, detail)
-	} else {
-		err = s.audit(ctx, t, c.event, detail)
-	}
-	if err != nil {
+	if err := s.recordHeld(ctx, t, user.ID, c, detail); err != nil {
 		return err
 	}
 	return s.cfg.Follower.announce(ctx, t.Caller, user.ID, user.Object, c.notice)
+}
+
+func (s *Service) recordHeld(ctx context.Context, t Target, userID string, c heldChange, detail factorDetail) error {
+	if c.lost {
+		return s.cfg.Follower.lost(ctx, t.Caller, userID, c.factor, c.event, detail)
+	}
+	return s.audit(ctx, t, c.event, detail)
 }

@@ -14,6 +14,7 @@ import (
 // begins its name in the ledger of proofs.
 const factorSecondPassword = "second_password"
 
+//nolint:gosec // names, not credentials
 const (
 	secondPasswordURN          = "urn:sallyport:params:scim:api:messages:2.0:SecondPassword"
 	secondPasswordResourceType = "Second Password"

@@ -233,7 +233,7 @@ func foreignNumber(name, text string, least, most int) (int, error) {
 	if err != nil || n < uint64(least) || n > uint64(most) { //nolint:gosec // bounds are small and positive
 		return 0, fmt.Errorf("%w: %s is not a number from %d to %d", ErrForeign, name, least, most)
 	}
-	return int(n), nil //nolint:gosec // at most most
+	return int(n), nil
 }
 
 // foreignBytes reads base64 as other systems print it: with padding or without,

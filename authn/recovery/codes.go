@@ -81,7 +81,7 @@ type Match struct {
 func (c *Codes) Check(ctx context.Context, userID, setID, answer string) (Match, bool, error) {
 	set, err := c.Store.RecoverySet(ctx, userID)
 	if errors.Is(err, ErrNoSet) {
-		set, err = Set{}, nil
+		set = Set{}
 		set.Salt, err = c.Deriver.NewSalt()
 	}
 	if err != nil {

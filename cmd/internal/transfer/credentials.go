@@ -14,6 +14,8 @@ import (
 
 // credentialsURN is the member of an NDJSON row with what the user logs in with
 // in another system. It is no schema of the directory.
+//
+//nolint:gosec // a name, not a credential
 const credentialsURN = "urn:sallyport:params:scim:schemas:import:2.0:Credentials"
 
 // credentialsPrefix begins the columns of a CSV file that are about credentials.
