@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"maps"
@@ -130,6 +131,14 @@ func (f *fake) Send(_ context.Context, v authn.Visitor, _ authn.Txn) error {
 
 func (f *fake) Code(_ context.Context, v authn.Visitor, _ authn.Txn, code string) (authn.Grants, error) {
 	return f.grants, f.called(v, "code", code)
+}
+
+func (f *fake) PasskeyOptions(_ context.Context, v authn.Visitor, _ authn.Txn) (json.RawMessage, error) {
+	return json.RawMessage(`{"publicKey":{"challenge":"AAAA"}}`), f.called(v, "passkey options")
+}
+
+func (f *fake) Passkey(_ context.Context, v authn.Visitor, _ authn.Txn, answer json.RawMessage) (authn.Grants, error) {
+	return f.grants, f.called(v, "passkey", string(answer))
 }
 
 func (f *fake) NewPassword(_ context.Context, v authn.Visitor, _ authn.Txn, password string) (authn.Grants, error) {

@@ -118,7 +118,24 @@ func scenes() []scene {
 		{"code_verifying", func(f *fake) {
 			f.step, f.txn.Progress.Verify = totpCode(), []string{"MFA"}
 		}, showTxn, 200},
-	}, laterScenes(user)...)
+	}, append(passkeyScenes(user), laterScenes(user)...)...)
+}
+
+func passkeyScenes(user authn.User) []scene {
+	login := authn.AskLogin{Factors: []acr.Factor{acr.Password, acr.Passkey}, Reason: acr.Missing}
+	further := authn.AskPasskey{
+		User: user, Choice: authn.Choice{Factor: acr.Passkey}, Others: choices()[:1], MaySkip: true, MayRemember: true, Reason: acr.Missing,
+	}
+	answer := answerWith("passkey", url.Values{"answer": {`{"id":"AAAA"}`}})
+	return []scene{
+		{"login_passkey", func(f *fake) { f.step = login }, showTxn, 200},
+		{"login_passkey_only", func(f *fake) {
+			f.step = authn.AskLogin{User: &user, Factors: []acr.Factor{acr.Passkey}, Reason: acr.Fresh}
+		}, showTxn, 200},
+		{"login_passkey_refused", refusing(login, authn.WrongPasskey, 0), answer, 422},
+		{"passkey", func(f *fake) { f.step = further }, showTxn, 200},
+		{"passkey_expired", refusing(further, authn.PasskeyExpired, 0), answer, 422},
+	}
 }
 
 func laterScenes(user authn.User) []scene {

@@ -163,3 +163,6 @@ func (m *member) addPasskeyPath() string {
 	}
 	return enrolPasskeyPath
 }
+
+// MayBeSkipped reports whether the step is an optional link of a chain.
+func (b passkeyBody) MayBeSkipped() bool { return b.MaySkip }
