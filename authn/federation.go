@@ -90,15 +90,15 @@ const federatedPrefix = "federated:"
 
 // upstreams are the providers that may be offered: all that are not disabled, of
 // a known user those that are linked.
-func (e *Engine) upstreams(known *User, links []federated.Link) []Upstream {
+func (e *Engine) upstreams(p *position) []Upstream {
 	if e.cfg.Federation == nil {
 		return nil
 	}
 	var out []Upstream
-	for _, p := range e.cfg.Federation.Providers.Providers() {
-		linked := slices.ContainsFunc(links, func(l federated.Link) bool { return l.Provider == p.ID })
-		if !p.Disabled && (known == nil || linked) {
-			out = append(out, Upstream{ID: p.ID, Name: p.Name, Kind: string(p.Kind)})
+	for _, one := range e.cfg.Federation.Providers.Providers() {
+		linked := slices.ContainsFunc(p.factors.links, func(l federated.Link) bool { return l.Provider == one.ID })
+		if !one.Disabled && (p.held == nil || linked) {
+			out = append(out, Upstream{ID: one.ID, Name: one.Name, Kind: string(one.Kind)})
 		}
 	}
 	return out
@@ -185,10 +185,20 @@ func (e *Engine) request(ctx context.Context, provider federated.Provider, pendi
 }
 
 // HoldAnswer keeps what a provider has posted, and returns the id by which the
-// browser fetches it with its cookies.
+// browser fetches it with its cookies; ErrTxnUnknown if there is no such provider
+// or request.
 func (e *Engine) HoldAnswer(ctx context.Context, a federated.Answer) (string, error) {
-	if e.cfg.Federation == nil {
+	if e.cfg.Federation == nil || known(e.cfg.Federation.Providers, a.Provider) == "" {
 		return "", ErrTxnUnknown
+	}
+	if a.State != "" { // nobody fills the table with answers to nothing
+		_, err := e.cfg.Federation.Requests.PendingRequest(ctx, stateID(a.State), e.now())
+		if errors.Is(err, federated.ErrUnknown) {
+			return "", ErrTxnUnknown
+		}
+		if err != nil && !errors.Is(err, federated.ErrUsed) {
+			return "", fmt.Errorf("read request to provider: %w", err)
+		}
 	}
 	handle := NewSecret()
 	if err := e.cfg.Federation.Answers.HoldAnswer(ctx, stateID(handle), a, e.now().Add(answerLife)); err != nil {

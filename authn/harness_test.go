@@ -115,6 +115,9 @@ func acrs() map[string]acr.ACR {
 			{AnyOf: []acr.Factor{acr.Password}, MaxAge: new(day12)}, {AnyOf: []acr.Factor{acr.TOTP}, MaxAge: new(day6)},
 		}},
 		"GateFirst": {Name: "GateFirst", Needs: []acr.Need{{AnyOf: []acr.Factor{acr.Password, "gate"}, MaxAge: new(day12)}}},
+		"Abroad": {Name: "Abroad", Needs: []acr.Need{
+			{AnyOf: []acr.Factor{acr.Password, acr.Federated}, MaxAge: new(day12)},
+		}},
 		"MailTwice": {Name: "MailTwice", Needs: []acr.Need{
 			{AnyOf: []acr.Factor{acr.EmailOTP}, MaxAge: new(day12)}, {AnyOf: second, MaxAge: new(day6)},
 		}},

@@ -139,21 +139,9 @@ func (e *Engine) link(ctx context.Context, by Linker, pending federated.Pending,
 	}
 	var link federated.Link
 	err = e.cfg.Tx.InTx(ctx, func(ctx context.Context) error {
-		u, err := e.cfg.Users.UserByID(ctx, by.UserID)
-		if errors.Is(err, ErrNoUser) || err == nil && !u.Active {
-			return refusedAs(reasonInactive)
-		}
+		u, err := e.stillThere(ctx, by)
 		if err != nil {
-			return fmt.Errorf("read user: %w", err)
-		}
-		if by.SessionID != "" { // it must not have ended meanwhile
-			s, err := e.cfg.Sessions.SessionByID(ctx, by.SessionID, e.now())
-			if errors.Is(err, session.ErrNotFound) || err == nil && s.UserID != by.UserID {
-				return ErrLinkOver
-			}
-			if err != nil {
-				return fmt.Errorf("read session: %w", err)
-			}
+			return err
 		}
 		link, err = e.insertLinkBy(ctx, by, p, id, u)
 		return err
@@ -165,6 +153,29 @@ func (e *Engine) link(ctx context.Context, by Linker, pending federated.Pending,
 		}
 	}
 	return link, err
+}
+
+// stillThere reads whoever links: the user and the session must not have ended
+// meanwhile.
+func (e *Engine) stillThere(ctx context.Context, by Linker) (User, error) {
+	u, err := e.cfg.Users.UserByID(ctx, by.UserID)
+	if errors.Is(err, ErrNoUser) || err == nil && !u.Active {
+		return User{}, refusedAs(reasonInactive)
+	}
+	if err != nil {
+		return User{}, fmt.Errorf("read user: %w", err)
+	}
+	if by.SessionID == "" {
+		return u, nil
+	}
+	s, err := e.cfg.Sessions.SessionByID(ctx, by.SessionID, e.now())
+	if errors.Is(err, session.ErrNotFound) || err == nil && s.UserID != by.UserID {
+		return User{}, ErrLinkOver
+	}
+	if err != nil {
+		return User{}, fmt.Errorf("read session: %w", err)
+	}
+	return u, nil
 }
 
 func (e *Engine) insertLinkBy(ctx context.Context, by Linker, p federated.Provider, id federated.Identity, u User) (federated.Link, error) {
@@ -213,9 +224,8 @@ func (e *Engine) Unlink(ctx context.Context, by Linker, provider string) error {
 		if _, err := e.cfg.Ender.EndSessions(ctx, by.UserID, own, now); err != nil {
 			return fmt.Errorf("end other sessions: %w", err)
 		}
-		credential := linkCredential(gone)
-		if _, err := e.cfg.Sessions.ForgetProofs(ctx, by.UserID, acr.Federated, credential); err != nil {
-			return fmt.Errorf("forget proofs: %w", err)
+		if err := e.forgetLink(ctx, gone); err != nil {
+			return err
 		}
 		ev := by.event(audit.FederationUnlinked, loginDetail{Upstream: provider, Issuer: gone.Issuer, Subject: gone.Subject})
 		return errors.Join(e.record(ctx, ev), e.linkChanged(ctx, by.Visitor, u, false))
@@ -224,6 +234,21 @@ func (e *Engine) Unlink(ctx context.Context, by Linker, provider string) error {
 		return ErrNotLinked
 	}
 	return err
+}
+
+// forgetLink removes what was shown with a link, and what counted because of it.
+func (e *Engine) forgetLink(ctx context.Context, l federated.Link) error {
+	name := linkCredential(l)
+	credentials := map[acr.Factor]string{acr.Federated: name}
+	for _, f := range []acr.Factor{acr.TOTP, acr.EmailOTP, acr.SMSOTP, acr.VoiceOTP} {
+		credentials[f] = name + ":" + string(f)
+	}
+	for f, credential := range credentials {
+		if _, err := e.cfg.Sessions.ForgetProofs(ctx, l.UserID, f, credential); err != nil {
+			return fmt.Errorf("forget proofs: %w", err)
+		}
+	}
+	return nil
 }
 
 // event is an event by whoever links.

@@ -199,11 +199,7 @@ func (e *Engine) firstStep(p *position, step acr.Step) Step {
 	}
 	ask := AskLogin{Hint: p.txn.LoginHint, Fixed: p.req.Subject != "", Reason: step.Reason}
 	if slices.Contains(step.AnyOf, acr.Federated) {
-		if p.held == nil {
-			ask.Upstreams = e.upstreams(nil, nil)
-		} else {
-			ask.Upstreams = e.upstreams(&p.held.user, p.factors.links)
-		}
+		ask.Upstreams = e.upstreams(p)
 	}
 	for _, f := range step.AnyOf {
 		if f == acr.Federated && len(ask.Upstreams) > 0 || f == acr.Password || f == acr.Passkey && e.cfg.Passkeys != nil || isCode(f) && e.sends(f) || e.plugged[f] != nil && e.plugged[f].Kind().First {

@@ -35,7 +35,7 @@ func (p *OIDCProvider) verify(ctx context.Context, m *metadata, raw, nonce, acce
 	}
 	// Only what the list names is even parsed, so none and keys inside the token
 	// never count.
-	if _, err := jose.ParseSigned(raw, algs); err != nil {
+	if _, err := jose.ParseSignedCompact(raw, algs); err != nil {
 		return nil, Refuse(WrongAlgorithm, "the ID token is not signed in a way that the settings allow", nil)
 	}
 	claimed := unverified(raw)
@@ -98,7 +98,7 @@ func (p *OIDCProvider) verifyFault(err error, issuer string, claimed map[string]
 	iss, _ := claimed["iss"].(string)
 	exp, _ := claimed["exp"].(float64)
 	switch {
-	case iss != issuer && !(issuer == GoogleIssuer && iss == "accounts.google.com"):
+	case iss != issuer && (issuer != GoogleIssuer || iss != "accounts.google.com"):
 		return Refuse(WrongIssuer, "iss of the ID token is of another provider", nil)
 	case !slices.Contains(texts(claimed["aud"]), p.cfg.ClientID):
 		return Refuse(WrongAudience, "aud of the ID token does not name us", nil)
@@ -192,6 +192,7 @@ func (p *OIDCProvider) identity(c *idClaims) (Identity, error) {
 		// The address is whatever the tenant has written there, unless the tenant
 		// owns its domain.
 		id.EmailVerified = isTrue(c.all["xms_edov"])
+	default: // its word is as good as any
 	}
 	return id, nil
 }

@@ -265,8 +265,10 @@ func TestFacebookRefuses(t *testing.T) {
 	_, err = changed.Finish(t.Context(), private, federated.Answer{Params: good})
 	wantReason(t, err, federated.NotAsked)
 	for _, cfg := range []federated.FacebookConfig{
-		{ClientID: "x", ClientSecret: "s", Now: clock}, {ClientID: "1", Now: clock},
-		{ClientID: "1", ClientSecret: "s", Version: "23", Now: clock}, {ClientID: "1", ClientSecret: "s", Graph: "http://g.example", Now: clock},
+		{ClientID: "x", ClientSecret: "s", Now: clock},
+		{ClientID: "1", Now: clock},
+		{ClientID: "1", ClientSecret: "s", Version: "23", Now: clock},
+		{ClientID: "1", ClientSecret: "s", Graph: "http://g.example", Now: clock},
 	} {
 		if _, err := federated.NewFacebook(cfg); err == nil {
 			t.Errorf("settings %+v were accepted", cfg)
