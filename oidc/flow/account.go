@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -276,23 +277,19 @@ func (r *request) presentAccount(f account.Flow, begun bool, done outcome) error
 		"client":   r.clientView(),
 		"success":  begun && over(r.flows.cfg.Accounts.Step(f)),
 	}
-	for name, value := range top {
-		m[name] = value
-	}
+	maps.Copy(m, top)
 	if done.wrong != nil {
 		member := members[done.urn]
 		if member == nil { // a password that was refused
 			member = m
 		}
 		member["status"] = Failure
-		for name, value := range done.more {
-			member[name] = value
-		}
+		maps.Copy(member, done.more)
 	}
 	for name, member := range members {
 		m[name] = member
 	}
-	return answer(r.echo, http.StatusOK, m)
+	return answer(r.echo, m)
 }
 
 // over reports whether nothing more is asked for.

@@ -28,7 +28,7 @@ func (f *Flows) begin(c echo.Context) error {
 	if err != nil {
 		return f.fail(c, err)
 	}
-	return answer(c, http.StatusOK, m)
+	return answer(c, m)
 }
 
 func (f *Flows) began(c echo.Context) (map[string]any, error) {

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"cmp"
-	"net/http"
 	"slices"
 
 	"github.com/sallyport-id/sallyport/authn"
@@ -123,7 +122,7 @@ func (r *request) presentConsent(step authn.Step, view *oidc.ConsentView, said *
 			m["optionalScopes"] = slices.Concat([]string{}, said.Scopes)
 		}
 	}
-	return answer(r.echo, http.StatusOK, m)
+	return answer(r.echo, m)
 }
 
 // scopes are what a consent page shows.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 
 	"github.com/labstack/echo/v4"
@@ -42,7 +41,7 @@ func (r *request) followUp() error {
 	if err != nil {
 		return err
 	}
-	return answer(r.echo, http.StatusOK, map[string]any{name: uri})
+	return answer(r.echo, map[string]any{name: uri})
 }
 
 // afterLogin is where a login goes on that asks for no proof.

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"cmp"
-	"encoding/json"
 	"net/url"
 	"strings"
 
@@ -14,7 +13,8 @@ import (
 // perform does what a message asks for. A *authn.Refusal is about the
 // authenticator of the outcome.
 func (r *request) perform(step authn.Step, m message) (outcome, error) {
-	if m.remember != nil {
+	// The message says again what it was told; only a change is one.
+	if on, _ := switches(step)["remember"].(bool); m.remember != nil && *m.remember != on {
 		if err := r.flows.cfg.Engine.Remember(r.ctx(), r.v, r.txn, *m.remember); err != nil {
 			return outcome{}, err
 		}
@@ -206,7 +206,7 @@ func (r *request) passkey(step authn.Step, g given) (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return map[string]any{"options": json.RawMessage(options)}, nil
+		return map[string]any{"options": options}, nil
 	}
 	grants, err := e.Passkey(r.ctx(), r.v, r.txn, g.credential)
 	r.grant(grants)

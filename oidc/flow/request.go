@@ -217,14 +217,14 @@ func (r *request) body() ([]byte, error) {
 }
 
 // answer writes a message.
-func answer(c echo.Context, status int, m map[string]any) error {
+func answer(c echo.Context, m map[string]any) error {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(m); err != nil {
 		return err
 	}
-	return c.Blob(status, echo.MIMEApplicationJSON, []byte(b.String()))
+	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, []byte(b.String()))
 }
 
 // timedOut is what is told of a flow that is lost, whatever the reason.

@@ -140,7 +140,7 @@ func (r *request) present(step authn.Step, done *outcome) error {
 	}
 	maps.Copy(m, switches(step))
 	m["success"] = false
-	return answer(r.echo, http.StatusOK, m)
+	return answer(r.echo, m)
 }
 
 // finished says that the flow is satisfied and where to go on.
@@ -153,7 +153,7 @@ func (r *request) finished(step authn.Step, done *outcome) error {
 		m[done.urn] = map[string]any{"status": Success}
 	}
 	m["success"] = true
-	return answer(r.echo, http.StatusOK, m)
+	return answer(r.echo, m)
 }
 
 // overlay writes what became of an answer into the members.
@@ -297,18 +297,18 @@ func (r *request) firstFactors(s authn.AskLogin) map[string]map[string]any {
 	lookup := false
 	for _, f := range s.Factors {
 		member := map[string]any{"status": Waiting}
-		switch {
-		case f == acr.Password:
+		switch f {
+		case acr.Password:
 			if s.User == nil && name != "" {
 				member["username"] = name
 			}
 			r.addRecovery(member)
-		case f == acr.Federated:
+		case acr.Federated:
 			if r.place.Key != nil { // the provider's answer comes to a browser
 				continue
 			}
 			member["providers"] = providers(s.Upstreams)
-		case f == acr.Passkey:
+		case acr.Passkey:
 		default:
 			lookup = s.User == nil
 		}
