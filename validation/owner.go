@@ -70,6 +70,24 @@ func (c *Credentials) Fresh(ctx context.Context, o Owner) error {
 	return err
 }
 
+// Recovered reports whether the session was begun or stepped up with a recovery
+// code a moment ago. Such a code counts in one login only, so that no later one
+// takes it: while it is recent, its user sets up what it stands in for.
+func (c *Credentials) Recovered(ctx context.Context, o Owner) (bool, error) {
+	live, err := c.s.cfg.Sessions.LiveSession(ctx, o.UserID, o.SessionID, c.s.now())
+	if errors.Is(err, scim.ErrNotFound) || err == nil && live.RecoveredAt.IsZero() {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read session: %w", err)
+	}
+	err = c.Fresh(ctx, o)
+	if errors.Is(err, ErrNotFresh) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // target is the owner's own record, as the services take it.
 func (c *Credentials) target(ctx context.Context, o Owner) (Target, error) {
 	t := Target{Caller: o.caller(), Own: true}

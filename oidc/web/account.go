@@ -13,7 +13,6 @@ import (
 
 	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/authn/federated"
-	"github.com/sallyport-id/sallyport/authn/session"
 	"github.com/sallyport-id/sallyport/validation"
 )
 
@@ -84,7 +83,7 @@ type Account struct {
 type member struct {
 	*request
 	user    authn.User
-	session session.Session
+	session string // its id
 	owner   validation.Owner
 	form    url.Values // of a POST
 }
@@ -175,19 +174,29 @@ func (w *Web) enter(m *member, p accountPage) (sent bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("enter account: %w", err)
 	}
-	ready, ok := step.(authn.Ready)
-	if !ok {
-		return true, w.send(m.request, t)
+	if ready, ok := step.(authn.Ready); ok {
+		m.enterAs(ready.User, ready.Session.ID)
+		return false, nil
 	}
-	m.user, m.session = ready.User, ready.Session
+	if len(accounts) > 0 {
+		m.enterAs(accounts[0].User, accounts[0].SessionID)
+		if in, err := w.cfg.Account.Credentials.Recovered(m.ctx(), m.owner); in || err != nil {
+			return false, err
+		}
+	}
+	return true, w.send(m.request, t)
+}
+
+// enterAs says who is there.
+func (m *member) enterAs(u authn.User, sessionID string) {
+	m.user, m.session = u, sessionID
 	m.owner = validation.Owner{
-		UserID: m.user.ID, SessionID: m.session.ID, UserAgent: m.v.UserAgent, RequestID: m.v.RequestID,
+		UserID: u.ID, SessionID: sessionID, UserAgent: m.v.UserAgent, RequestID: m.v.RequestID,
 	}
 	if m.v.IP.IsValid() {
 		m.owner.IP = m.v.IP.String()
 	}
-	m.speak("", m.user.Languages())
-	return false, nil
+	m.speak("", u.Languages())
 }
 
 // refresh begins a login where a recent proof is missing, and reports so.
@@ -231,11 +240,11 @@ func (w *Web) send(r *request, t authn.Txn) error {
 
 // formScope stands for the transaction in the forms of the account pages: the
 // session, so that a form of another one does not fit.
-func (m *member) formScope() string { return "account:" + m.session.ID }
+func (m *member) formScope() string { return "account:" + m.session }
 
 // renew gives the session another secret after a change.
 func (m *member) renew() error {
-	grants, err := m.web.cfg.Account.Logins.Renew(m.ctx(), m.v, m.session.ID)
+	grants, err := m.web.cfg.Account.Logins.Renew(m.ctx(), m.v, m.session)
 	if err != nil {
 		return fmt.Errorf("renew session: %w", err)
 	}

@@ -19,7 +19,7 @@ func (w *Web) accountLinks(e *echo.Echo) {
 }
 
 func (m *member) linker() authn.Linker {
-	return authn.Linker{Visitor: m.v, UserID: m.user.ID, SessionID: m.session.ID}
+	return authn.Linker{Visitor: m.v, UserID: m.user.ID, SessionID: m.session}
 }
 
 // link leads to a provider, to say which account there is the owner's.

@@ -46,7 +46,7 @@ func (m *member) sessions() error {
 	}
 	b := sessionsBody{News: m.news()}
 	for _, s := range slices.Backward(all) {
-		b.List = append(b.List, newOwnSession(s, m.session.ID))
+		b.List = append(b.List, newOwnSession(s, m.session))
 	}
 	slices.SortStableFunc(b.List, func(x, y ownSession) int { // this one first
 		switch {
@@ -91,7 +91,7 @@ func (m *member) endSessions() error {
 		}
 		return m.done(accountSessionsPath, "sessions")
 	case "forget":
-		_, err := m.web.cfg.Account.Devices.ForgetDevice(m.ctx(), m.v, m.user.ID, m.session.ID, m.form.Get("device"))
+		_, err := m.web.cfg.Account.Devices.ForgetDevice(m.ctx(), m.v, m.user.ID, m.session, m.form.Get("device"))
 		if err != nil {
 			return err
 		}

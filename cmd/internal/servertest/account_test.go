@@ -100,7 +100,10 @@ func between(t *testing.T, text, from, to string) string {
 func (w *accountWorld) credential(name string) string {
 	w.t.Helper()
 	p := w.open("/account/security")
-	for chunk := range strings.SplitSeq(p.Body, `<li class="row">`) {
+	for i, chunk := range strings.Split(p.Body, `<li class="row">`) {
+		if i == 0 {
+			continue // what stands before the first
+		}
 		if strings.Contains(chunk, ">"+name+"<") {
 			return between(w.t, chunk, `href="`, `"`)
 		}
