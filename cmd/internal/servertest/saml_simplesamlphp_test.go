@@ -21,11 +21,11 @@ import (
 // provider.
 const simpleSAMLphp = "/usr/share/simplesamlphp/www"
 
-// phpIdP is a SimpleSAMLphp that knows alice and bob.
-type phpIdP struct{ url, dir string }
+// phpIDP is a SimpleSAMLphp that knows alice and bob.
+type phpIDP struct{ url, dir string }
 
-// newPHPIdP says where it will listen, and makes its key.
-func newPHPIdP(t *testing.T) phpIdP {
+// newPHPIDP says where it will listen, and makes its key.
+func newPHPIDP(t *testing.T) phpIDP {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(simpleSAMLphp, "saml2/idp/metadata.php")); err != nil {
 		if os.Getenv("CI") != "" {
@@ -33,7 +33,7 @@ func newPHPIdP(t *testing.T) phpIdP {
 		}
 		t.Skip("the package simplesamlphp is missing")
 	}
-	i := phpIdP{url: "http://" + freeAddress(t), dir: t.TempDir()}
+	i := phpIDP{url: "http://" + freeAddress(t), dir: t.TempDir()}
 	_, certificate := idpKey(t, i.dir)
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})
 	if err := os.WriteFile(filepath.Join(i.dir, "pinned.crt"), text, 0o600); err != nil {
@@ -46,7 +46,7 @@ func newPHPIdP(t *testing.T) phpIdP {
 }
 
 // run starts it with the metadata of a service provider.
-func (i phpIdP) run(t *testing.T, metadata, encrypts string) {
+func (i phpIDP) run(t *testing.T, metadata, encrypts string) {
 	t.Helper()
 	sp := filepath.Join(i.dir, "sp.xml")
 	if err := os.WriteFile(sp, []byte(metadata), 0o600); err != nil {
@@ -86,11 +86,11 @@ func (i phpIdP) run(t *testing.T, metadata, encrypts string) {
 	})
 }
 
-func (i phpIdP) metadata() string { return i.url + "/saml2/idp/metadata.php" }
+func (i phpIDP) metadata() string { return i.url + "/saml2/idp/metadata.php" }
 
 // logIn goes from the login page of an application to the page of the identity
 // provider, in, and back.
-func (i phpIdP) logIn(b *servertest.Browser, start, name, password string) servertest.Page {
+func (i phpIDP) logIn(b *servertest.Browser, start, name, password string) servertest.Page {
 	p := b.Submit(b.Open(start), "federate", "upstream", "corp")
 	if _, posts := p.Value("SSOService.php", "SAMLRequest"); posts {
 		p = b.Submit(p, "SSOService.php")
@@ -115,7 +115,7 @@ func TestSimpleSAMLphp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			idp := newPHPIdP(t)
+			idp := newPHPIDP(t)
 			w := &samlTown{}
 			w.Server = servertest.SQLite(t, samlProvider(idp.metadata(), func(p *config.IdentityProvider) {
 				p.SAML.Binding, p.SAML.WantEncrypted = c.binding, c.encrypts == "yes"
