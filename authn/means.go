@@ -142,7 +142,7 @@ func (e *Engine) meansOf(ctx context.Context, u User, f factors) ([]means, error
 		if c.Spent {
 			continue
 		}
-		m := means{Choice: Choice{Factor: c.Factor(), Credential: c.Credential.Name, Name: c.Label, Masked: c.Masked}, auth: c.Authenticator}
+		m := means{Choice: Choice{Factor: c.Factor(), Credential: c.Name, Name: c.Label, Masked: c.Masked}, auth: c.Authenticator}
 		m.setting = f.held.Setting(m.Credential)
 		out = append(out, m)
 	}
@@ -318,7 +318,7 @@ func (f factors) has(factor acr.Factor, credential string) bool {
 		})
 	default:
 		return slices.ContainsFunc(f.plugged, func(c pluggedIn) bool {
-			return c.Factor() == factor && c.Credential.Name == credential
+			return c.Factor() == factor && c.Name == credential
 		})
 	}
 }

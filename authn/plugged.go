@@ -69,7 +69,7 @@ func (e *Engine) startPlugged(ctx context.Context, p *position, m means) error {
 	}
 	begun := &Begun{Factor: m.Factor, Credential: m.Credential}
 	ev := e.codeEvent(p, t, audit.ChallengeSent, "")
-	if err := e.begun(ctx, p, m.auth, p.attemptAt(p.held.user, m.Credential, begun), begun, ev); err != nil {
+	if err := e.begun(ctx, m.auth, p.attemptAt(p.held.user, m.Credential, begun), begun, ev); err != nil {
 		return err
 	}
 	return e.update(ctx, p.txn, func(g *Progress) {
@@ -78,7 +78,7 @@ func (e *Engine) startPlugged(ctx context.Context, p *position, m means) error {
 }
 
 // begun runs Start and keeps what it says. ev tells that it was started.
-func (e *Engine) begun(ctx context.Context, p *position, a Authenticator, at Attempt, begun *Begun, ev audit.Event) error {
+func (e *Engine) begun(ctx context.Context, a Authenticator, at Attempt, begun *Begun, ev audit.Event) error {
 	started, err := a.Start(ctx, at)
 	if err == nil && len(started.Data) > mostData {
 		err = fmt.Errorf("it wants to keep %d bytes, %d are the most", len(started.Data), mostData)

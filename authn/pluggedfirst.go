@@ -12,7 +12,7 @@ import (
 )
 
 // askBegun asks for the answer to a plugged-in factor that begins a login.
-func (e *Engine) askBegun(p *position, begun *Begun, step acr.Step) Step {
+func (e *Engine) askBegun(p *position, begun *Begun, step acr.Step) AskCode {
 	kind := e.plugged[begun.Factor].Kind()
 	ask := AskCode{
 		Choice: Choice{Factor: begun.Factor}, Digits: kind.Digits, Prompt: begun.Prompt, Waits: kind.Waits, Reason: step.Reason,
@@ -46,7 +46,7 @@ func (e *Engine) startFirst(ctx context.Context, p *position, user User, account
 				return err
 			}
 		}
-		if err := e.begun(ctx, p, a, p.attemptAt(user, credential, begun), begun, ev); err != nil {
+		if err := e.begun(ctx, a, p.attemptAt(user, credential, begun), begun, ev); err != nil {
 			return err
 		}
 	}
@@ -91,9 +91,9 @@ func (e *Engine) firstCredential(ctx context.Context, a Authenticator, user User
 	}
 	out := ""
 	for _, c := range f.plugged {
-		s := f.held.Setting(c.Credential.Name)
+		s := f.held.Setting(c.Name)
 		if c.Factor() == a.Factor() && !s.Off && (out == "" || s.Preferred != "") {
-			out = c.Credential.Name
+			out = c.Name
 		}
 	}
 	return out, nil
@@ -162,7 +162,7 @@ func (e *Engine) consumeFirst(ctx context.Context, p *position, a Authenticator,
 		return err
 	}
 	held := slices.ContainsFunc(f.plugged, func(c pluggedIn) bool {
-		return c.Factor() == begun.Factor && c.Credential.Name == begun.Credential && !f.held.Setting(c.Credential.Name).Off
+		return c.Factor() == begun.Factor && c.Name == begun.Credential && !f.held.Setting(c.Name).Off
 	})
 	if !held {
 		return outOfStep()

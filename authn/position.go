@@ -184,17 +184,7 @@ func (e *Engine) step(p *position) Step {
 
 // firstStep asks for a first factor, or for the code that was sent as one.
 func (e *Engine) firstStep(p *position, step acr.Step) Step {
-	if begun := p.txn.Progress.Begun; begun != nil && begun.First && slices.Contains(step.AnyOf, begun.Factor) && e.plugged[begun.Factor] != nil {
-		return e.askBegun(p, begun, step)
-	}
-	if sent := p.txn.Progress.Sent; sent != nil && sent.First && slices.Contains(step.AnyOf, sent.Factor) {
-		ask := AskCode{
-			Choice:   Choice{Factor: sent.Factor},
-			ResendAt: sent.ResendAt, Digits: e.digits(sent.Factor), Reason: step.Reason,
-		}
-		if p.held != nil {
-			ask.User = p.held.user
-		}
+	if ask, ok := e.firstUnderWay(p, step); ok {
 		return ask
 	}
 	ask := AskLogin{Hint: p.txn.LoginHint, Fixed: p.req.Subject != "", Reason: step.Reason}
@@ -202,7 +192,7 @@ func (e *Engine) firstStep(p *position, step acr.Step) Step {
 		ask.Upstreams = e.upstreams(p)
 	}
 	for _, f := range step.AnyOf {
-		if f == acr.Federated && len(ask.Upstreams) > 0 || f == acr.Password || f == acr.Passkey && e.cfg.Passkeys != nil || isCode(f) && e.sends(f) || e.plugged[f] != nil && e.plugged[f].Kind().First {
+		if e.begins(f, ask) {
 			ask.Factors = append(ask.Factors, f)
 		}
 	}
@@ -219,6 +209,40 @@ func (e *Engine) firstStep(p *position, step acr.Step) Step {
 		return Failed{Reason: acr.Unreachable}
 	}
 	return ask
+}
+
+// firstUnderWay asks for the answer to a first factor that was begun.
+func (e *Engine) firstUnderWay(p *position, step acr.Step) (AskCode, bool) {
+	if begun := p.txn.Progress.Begun; begun != nil && begun.First && slices.Contains(step.AnyOf, begun.Factor) && e.plugged[begun.Factor] != nil {
+		return e.askBegun(p, begun, step), true
+	}
+	sent := p.txn.Progress.Sent
+	if sent == nil || !sent.First || !slices.Contains(step.AnyOf, sent.Factor) {
+		return AskCode{}, false
+	}
+	ask := AskCode{
+		Choice:   Choice{Factor: sent.Factor},
+		ResendAt: sent.ResendAt, Digits: e.digits(sent.Factor), Reason: step.Reason,
+	}
+	if p.held != nil {
+		ask.User = p.held.user
+	}
+	return ask, true
+}
+
+// begins reports whether a factor can be asked for at the beginning of a login.
+func (e *Engine) begins(f acr.Factor, ask AskLogin) bool {
+	switch {
+	case f == acr.Password:
+		return true
+	case f == acr.Passkey:
+		return e.cfg.Passkeys != nil
+	case f == acr.Federated:
+		return len(ask.Upstreams) > 0
+	case isCode(f):
+		return e.sends(f)
+	}
+	return e.plugged[f] != nil && e.plugged[f].Kind().First
 }
 
 // sends reports whether codes of a factor can be sent at all.

@@ -24,7 +24,7 @@ const (
 
 // Remember says whether this browser is to be remembered with the next proof of
 // a further factor (the box on the page of the code).
-func (e *Engine) Remember(ctx context.Context, v Visitor, t Txn, on bool) error { //nolint:revive // what the box says
+func (e *Engine) Remember(ctx context.Context, v Visitor, t Txn, on bool) error {
 	p, err := e.position(ctx, v, t)
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ func (e *Engine) recall(ctx context.Context, p *position) error {
 // deviceOf returns the device of a cookie's "id.secret".
 func (e *Engine) deviceOf(ctx context.Context, text string) (Device, bool, error) {
 	id, secret, _ := strings.Cut(text, ".")
-	if _, err := uuid.Parse(id); err != nil || secret == "" {
+	if uuid.Validate(id) != nil || secret == "" {
 		return Device{}, false, nil
 	}
 	d, err := e.cfg.Devices.Device(ctx, id, e.now())
