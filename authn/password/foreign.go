@@ -15,6 +15,8 @@ var ErrForeign = errors.New("not a hash that can be taken over")
 type foreign interface {
 	// matches reports whether the text is its password, compared in constant time.
 	matches(text []byte) (bool, error)
+	// kib is the memory that this takes, in KiB; 0: next to none.
+	kib() int64
 }
 
 // foreignReaders take hashes apart by how they begin.
@@ -98,7 +100,12 @@ func plainForm(text string) string {
 // that its user has never logged in here.
 func (h *Hasher) verifyForeign(ctx context.Context, f foreign, p Password) (bool, error) {
 	text, bad := p.prepare(1, maxLengthEver)
-	right, err := h.inSlot(ctx, func() (bool, error) { return matchesEither(f, text, p.text) })
+	right, err := h.inSlot(ctx, func() (bool, error) {
+		if size := f.kib(); size > 0 {
+			defer h.left.add(size, int64(cap(h.slots)))
+		}
+		return matchesEither(f, text, p.text)
+	})
 	if err != nil {
 		return false, err
 	}

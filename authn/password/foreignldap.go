@@ -44,6 +44,8 @@ func readSalted(s saltedScheme, text string) (foreign, error) {
 	return saltedHash{s, raw[:size], raw[size:]}, nil
 }
 
+func (saltedHash) kib() int64 { return 0 }
+
 func (s saltedHash) matches(text []byte) (bool, error) {
 	h := s.new()
 	h.Write(text)

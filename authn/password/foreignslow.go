@@ -45,6 +45,8 @@ func readBcrypt(text string) (foreign, error) {
 	return bcryptHash(text), nil
 }
 
+func (bcryptHash) kib() int64 { return 0 }
+
 // matches implements foreign. bcrypt reads 72 bytes of a password, wherever it
 // runs.
 func (b bcryptHash) matches(text []byte) (bool, error) {
@@ -79,6 +81,8 @@ func readArgon2(text string) (foreign, error) {
 	}
 	return argon2Hash{e, independent}, nil
 }
+
+func (a argon2Hash) kib() int64 { return int64(a.params.Memory) }
 
 func (a argon2Hash) matches(text []byte) (bool, error) {
 	key := argon2.IDKey
@@ -141,6 +145,8 @@ func newScrypt(n, r, p int, salt, sum []byte) (foreign, error) {
 	}
 	return scryptHash{n, r, p, salt, sum}, nil
 }
+
+func (s scryptHash) kib() int64 { return int64(s.n) * int64(s.r) / 8 }
 
 func (s scryptHash) matches(text []byte) (bool, error) {
 	sum, err := scrypt.Key(text, s.salt, s.n, s.r, s.p, len(s.hash))
@@ -218,6 +224,8 @@ func newPBKDF2(name, rounds string, salt []byte, sum string) (foreign, error) {
 	}
 	return pbkdf2Hash{digest, n, salt, want}, nil
 }
+
+func (pbkdf2Hash) kib() int64 { return 0 }
 
 func (b pbkdf2Hash) matches(text []byte) (bool, error) {
 	sum, err := pbkdf2.Key(b.new, string(text), b.salt, b.rounds, len(b.hash))
