@@ -227,14 +227,9 @@ func (c *Credentials) removeExtra(ctx context.Context, t Target, one Credential)
 			return err
 		}
 		slot := c.slotOf(EnrolledKind(one.Kind))
-		told := func() error {
-			return c.s.cfg.Follower.announce(ctx, t.Caller, user.ID, user.Object, slot.removed)
-		}
-		// The address that goes is told too.
-		if one.Kind == CredentialEmail {
-			if err := told(); err != nil {
-				return err
-			}
+		// Before it is gone: an address that goes is told too.
+		if err := c.s.cfg.Follower.announce(ctx, t.Caller, user.ID, user.Object, slot.removed); err != nil {
+			return err
 		}
 		had, err := c.cfg.Extras.DeleteExtra(ctx, user.ID, EnrolledKind(one.Kind), one.key())
 		if err != nil {
@@ -243,21 +238,23 @@ func (c *Credentials) removeExtra(ctx context.Context, t Target, one Credential)
 		if !had {
 			return ErrNoCredential
 		}
-		for _, factor := range []string{one.ID, slot.path.canonical} {
-			if err := c.s.cfg.Follower.end(ctx, user.ID, slot.state, factor); err != nil {
-				return err
-			}
-		}
-		if err := c.cfg.Forget(ctx, user.ID, one.ID); err != nil {
-			return err
-		}
-		detail := factorDetail{Kind: string(one.Kind), Destination: one.Masked}
-		err = c.s.cfg.Follower.lost(ctx, t.Caller, user.ID, one.ID, audit.FactorRemoved, detail)
-		if err != nil || one.Kind == CredentialEmail {
-			return err
-		}
-		return told()
+		return c.settleRemoval(ctx, t, slot, one)
 	})
+}
+
+// settleRemoval ends what was pending for a further credential and for its kind,
+// the proofs by it, and the user's other sessions.
+func (c *Credentials) settleRemoval(ctx context.Context, t Target, slot slot, one Credential) error {
+	for _, factor := range []string{one.ID, slot.path.canonical} {
+		if err := c.s.cfg.Follower.end(ctx, t.User.ID, slot.state, factor); err != nil {
+			return err
+		}
+	}
+	if err := c.cfg.Forget(ctx, t.User.ID, one.ID); err != nil {
+		return err
+	}
+	detail := factorDetail{Kind: string(one.Kind), Destination: one.Masked}
+	return c.s.cfg.Follower.lost(ctx, t.Caller, t.User.ID, one.ID, audit.FactorRemoved, detail)
 }
 
 // SecondFactorOn and SecondFactorOff switch second factors as a whole, which is

@@ -120,7 +120,8 @@ func TestPathClear(t *testing.T) {
 		before, want schema.Object
 	}{
 		{
-			"secondFactorEmail", schema.Object{schema.SecondFactorURN: schema.Object{"secondFactorEmail": "a@example.com", "secondFactorEnabled": true}},
+			"secondFactorEmail",
+			schema.Object{schema.SecondFactorURN: schema.Object{"secondFactorEmail": "a@example.com", "secondFactorEnabled": true}},
 			schema.Object{schema.SecondFactorURN: schema.Object{"secondFactorEnabled": true}},
 		},
 		{`emails[type eq "work"].value`, schema.Object{"emails": []any{work, home}}, schema.Object{"emails": []any{home}}},

@@ -119,13 +119,13 @@ func (c *Credentials) list(ctx context.Context, t Target) ([]Credential, Holding
 		})
 	}
 	for i := range out {
-		out[i].set(has.Setting(out[i].ID))
+		out[i] = out[i].with(has.Setting(out[i].ID))
 	}
 	return out, has, nil
 }
 
-// set takes over what the user has set.
-func (c *Credential) set(s CredentialSetting) {
+// with takes over what the user has set.
+func (c Credential) with(s CredentialSetting) Credential {
 	if s.Name != "" {
 		c.Name = s.Name
 	}
@@ -133,6 +133,7 @@ func (c *Credential) set(s CredentialSetting) {
 	if s.LastUsedAt.After(c.LastUsedAt) {
 		c.LastUsedAt = s.LastUsedAt
 	}
+	return c
 }
 
 // born says when credentials were enrolled, by their names.

@@ -22,7 +22,7 @@ const (
 
 	pageOwnHome      page = "ownhome" // of the own account
 	pageSecurity     page = "ownsecurity"
-	pageCredential   page = "owncredential"
+	pageCredential   page = "owncredential" //nolint:gosec // the name of a page
 	pageOwnPassword  page = "ownpassword"
 	pageEnrolApp     page = "ownapp"
 	pageEnrolAddress page = "ownaddress"
