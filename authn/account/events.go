@@ -47,8 +47,8 @@ func event(v Visitor, f Flow, name audit.Name, d detail) audit.Event {
 }
 
 // refused is an event of what was not done, and why.
-func (s *Service) refused(v Visitor, f Flow, name audit.Name, reason string) audit.Event {
-	out := event(v, f, name, detail{})
+func (s *Service) refused(v Visitor, f Flow, reason string) audit.Event {
+	out := event(v, f, audit.RecoveryRefused, detail{})
 	out.Outcome, out.Reason = audit.Refused, reason
 	return out
 }
@@ -64,7 +64,7 @@ func (s *Service) record(ctx context.Context, events ...audit.Event) error {
 // refuse records a refusal and returns the answer. If it cannot be recorded the
 // request fails.
 func (s *Service) refuse(ctx context.Context, v Visitor, f Flow, answer *Refusal) error {
-	if err := s.record(context.WithoutCancel(ctx), s.refused(v, f, audit.RecoveryRefused, string(answer.Reason))); err != nil {
+	if err := s.record(context.WithoutCancel(ctx), s.refused(v, f, string(answer.Reason))); err != nil {
 		return err
 	}
 	return answer

@@ -62,7 +62,7 @@ type Invited struct {
 	Expires time.Time
 }
 
-// ErrNoAddress: the user has no address of that kind.
+// ErrNoAddress says that the user has no such address.
 var ErrNoAddress = errors.New("the user has no such e-mail address")
 
 // Invite makes a link by which a user sets a password, and queues its message.

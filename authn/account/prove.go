@@ -91,7 +91,7 @@ func (s *Service) Confirm(ctx context.Context, v Visitor, token string) (Flow, e
 	if err != nil {
 		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrOver) {
 			// The link itself never stands in the event.
-			return Flow{}, errors.Join(err, s.record(context.WithoutCancel(ctx), s.refused(v, f, audit.RecoveryRefused, "link")))
+			return Flow{}, errors.Join(err, s.record(context.WithoutCancel(ctx), s.refused(v, f, "link")))
 		}
 		return Flow{}, err
 	}

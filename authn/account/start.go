@@ -10,7 +10,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/validation/challenge"
 	"github.com/sallyport-id/sallyport/validation/delivery"
@@ -61,7 +60,7 @@ func (s *Service) Start(ctx context.Context, v Visitor, b Begin) (Flow, error) {
 			return fmt.Errorf("start challenge: %w", err)
 		}
 		if !d.Allowed {
-			return s.record(ctx, s.refused(v, f, audit.RecoveryRefused, d.Limit))
+			return s.record(ctx, s.refused(v, f, d.Limit))
 		}
 		return s.queue(ctx, v, f, "")
 	})
@@ -86,7 +85,7 @@ func (s *Service) Resend(ctx context.Context, v Visitor, f Flow) error {
 		}
 		if !d.Allowed {
 			answer = &Refusal{Reason: SendLimited, RetryAfter: d.RetryAfter}
-			return s.record(ctx, s.refused(v, f, audit.RecoveryRefused, d.Limit))
+			return s.record(ctx, s.refused(v, f, d.Limit))
 		}
 		now := s.now()
 		f, err = s.cfg.Store.UpdateFlow(ctx, f.ID, Sent, now, func(row *Flow) error {

@@ -117,7 +117,7 @@ func (s *Service) drop(ctx context.Context, out *outgoing, reason string) error 
 		}
 		f := out.f
 		f.UserID = out.user.ID
-		return s.record(ctx, s.refused(out.v, f, audit.RecoveryRefused, reason))
+		return s.record(ctx, s.refused(out.v, f, reason))
 	})
 }
 
@@ -248,7 +248,7 @@ func (s *Service) prepare(ctx context.Context, out *outgoing) (reason string, er
 	if out.f.Doc.Channel.Telephone() {
 		phone, err := delivery.ParsePhone(out.to)
 		if err != nil {
-			return "destination_refused", nil //nolint:nilerr // the rules for numbers have changed
+			return "destination_refused", nil // the rules for numbers have changed
 		}
 		out.prefix = phone.Country
 		d, err := s.cfg.Outcomes.Check(ctx, out.prefix)
