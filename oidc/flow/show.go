@@ -256,10 +256,14 @@ func (r *request) members(step authn.Step) map[string]map[string]any {
 	case authn.AskLogin:
 		return r.firstFactors(s)
 	case authn.AskNewPassword:
-		return map[string]map[string]any{PasswordURN: {
+		member := map[string]any{
 			"status": Failure, "error": mustChangePassword, "errorDetail": "The password must be changed: send newPassword.",
 			"passwordRequirements": requirements(s.MinLength, s.MaxLength),
-		}}
+		}
+		if s.Reason != "" {
+			member["reason"] = s.Reason
+		}
+		return map[string]map[string]any{PasswordURN: member}
 	case authn.AskFactor:
 		return r.furtherFactors(s.Choices, nil, false)
 	case authn.AskCode:
