@@ -36,6 +36,8 @@ var (
 	ErrIdentityTaken    = errors.New("the account is linked already")
 	ErrIdentityOver     = errors.New("the request to link is over")
 	ErrIdentityCallback = errors.New("the address is not registered")
+	// ErrIdentityPage: the provider answers to a page of ours only.
+	ErrIdentityPage = errors.New("the account is linked on a page")
 )
 
 // IdentityRefusedError says that a provider, or the person there, said no.
@@ -50,7 +52,7 @@ type Identities interface {
 	// Providers lists those that there are.
 	Providers(ctx context.Context, userID string) ([]ExternalProvider, error)
 	// BeginLink returns where the browser goes, and the name of the request.
-	// ErrIdentityUnknown, ErrIdentityCallback, *IdentityRefusedError.
+	// ErrIdentityUnknown, ErrIdentityCallback, ErrIdentityPage, *IdentityRefusedError.
 	BeginLink(ctx context.Context, caller scim.Caller, userID, provider, callback string) (to, request string, err error)
 	// FinishLink takes the answer, once, from the caller that began.
 	// ErrIdentityOver, ErrIdentityTaken, *IdentityRefusedError.
@@ -269,6 +271,8 @@ func identityFault(err error) error {
 		return invalidValue("provider.name is not one of the providers of this list.")
 	case errors.Is(err, ErrIdentityCallback):
 		return invalidValue("callbackUrl is not registered for this application.")
+	case errors.Is(err, ErrIdentityPage):
+		return invalidValue("An account at this provider is linked on the security page of the user's account.")
 	case errors.Is(err, ErrIdentityOver):
 		return invalidValue("The request to link is over, was answered, or is not yours. Start again with POST.")
 	case ok && refused.Reason == "upstream_down":

@@ -62,10 +62,6 @@ func (u userIdentities) BeginLink(ctx context.Context, caller scim.Caller, userI
 	if err != nil {
 		return "", "", identityError(err)
 	}
-	if away.Form != nil {
-		// An application is given an address to open; a form it could not post.
-		return "", "", &validation.IdentityRefusedError{Reason: "post_binding"}
-	}
 	return away.URL, pending.ID, nil
 }
 
@@ -73,6 +69,9 @@ func (u userIdentities) registered(ctx context.Context, caller scim.Caller, prov
 	p, ok := federated.Find(u.d.providers, provider)
 	if !ok {
 		return validation.ErrIdentityUnknown
+	}
+	if p.Kind == federated.SAML { // it posts to one address, which is ours
+		return validation.ErrIdentityPage
 	}
 	if slices.Contains(p.Callbacks, callback) {
 		return nil

@@ -240,3 +240,21 @@ func TestLinkNeedsStepUp(t *testing.T) {
 		t.Errorf("PUT = %d %s", r.Status, r.Body)
 	}
 }
+
+// TestExternalIdentitiesOfSAML: a SAML provider answers to one address, which is
+// ours, so an application is told at once that it cannot link there.
+func TestExternalIdentitiesOfSAML(t *testing.T) {
+	t.Parallel()
+	s := servertest.SQLite(t, samlProvider("http://127.0.0.1:1/metadata", func(p *config.IdentityProvider) {
+		p.Callbacks = []string{linkCallback}
+	}))
+	who, token := s.NewPerson(t, "ann"), s.Token(t, "rfc")
+	r := s.Do(t, http.MethodPost, "/scim/v2/Users/"+who.ID+"/externalIdentities", token, startBody(linkCallback))
+	if r.Status != http.StatusBadRequest || !strings.Contains(r.Body, "security page") {
+		t.Errorf("POST = %d %s, want 400 and the way out", r.Status, r.Body)
+	}
+	r = s.Do(t, http.MethodGet, "/scim/v2/Users/"+who.ID+"/externalIdentities/corp", token, "")
+	if r.Status != http.StatusOK || !strings.Contains(r.Body, `"type":"saml"`) || !strings.Contains(r.Body, `"samlResponseBinding":"post"`) {
+		t.Errorf("GET = %d %s", r.Status, r.Body)
+	}
+}
