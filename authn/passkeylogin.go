@@ -117,7 +117,7 @@ func (e *Engine) Passkey(ctx context.Context, v Visitor, t Txn, answer json.RawM
 	if ceremony == nil {
 		return Grants{}, &Refusal{Reason: PasskeyExpired}
 	}
-	proof, user, err := e.judgePasskey(ctx, p, asks, *ceremony, answer)
+	proof, user, err := e.judgePasskey(ctx, asks, *ceremony, answer)
 	if refusal, ok := errors.AsType[*passkey.Refusal](err); ok {
 		return Grants{}, e.refusePasskey(ctx, p, asks, refusal)
 	}
@@ -132,7 +132,7 @@ func (e *Engine) Passkey(ctx context.Context, v Visitor, t Txn, answer json.RawM
 }
 
 // judgePasskey verifies an answer and finds who it is about.
-func (e *Engine) judgePasskey(ctx context.Context, p *position, asks passkey.Asks, c passkey.Ceremony, answer json.RawMessage) (passkey.Proof, User, error) {
+func (e *Engine) judgePasskey(ctx context.Context, asks passkey.Asks, c passkey.Ceremony, answer json.RawMessage) (passkey.Proof, User, error) {
 	given, err := passkey.ParseAssertion(answer)
 	if err != nil {
 		return passkey.Proof{}, User{}, err

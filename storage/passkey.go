@@ -15,7 +15,7 @@ import (
 var _ passkey.Store = (*DB)(nil)
 
 const (
-	selectPasskeys = "SELECT id, user_id, credential_id, record, name, created_at, last_used_at FROM passkeys"
+	selectPasskeys = "SELECT id, user_id, credential_id, record, name, created_at, last_used_at FROM passkeys" //nolint:gosec // a statement
 
 	insertPasskey = `INSERT INTO passkeys (id, user_id, credential_id, record, name, created_at, last_used_at)
 		VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT (credential_id) DO NOTHING`

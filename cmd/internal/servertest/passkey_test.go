@@ -10,7 +10,6 @@ import (
 	"github.com/descope/virtualwebauthn"
 
 	"github.com/sallyport-id/sallyport/authn/audit"
-	"github.com/sallyport-id/sallyport/cmd/internal/config"
 	"github.com/sallyport-id/sallyport/cmd/internal/servertest"
 	"github.com/sallyport-id/sallyport/oidc"
 	"github.com/sallyport-id/sallyport/scim"
@@ -27,9 +26,9 @@ type keyWorld struct {
 	key  virtualwebauthn.Credential
 }
 
-func newKeyWorld(t *testing.T, edits ...func(*config.Config)) *keyWorld {
+func newKeyWorld(t *testing.T) *keyWorld {
 	t.Helper()
-	w := &keyWorld{world: newWorld(t, "sqlite", append([]func(*config.Config){withPasskeys}, edits...)...)}
+	w := &keyWorld{world: newWorld(t, "sqlite", withPasskeys)}
 	w.b = w.Browser(t)
 	w.who = w.NewPerson(t, "ida.flint")
 	w.app = w.Application(t, oidc.Client{Trusted: true, Scopes: append(scim.OwnScopes(), "openid")})
@@ -53,10 +52,10 @@ func (w *keyWorld) creation() (servertest.Page, *virtualwebauthn.AttestationOpti
 }
 
 // register makes a passkey on the page of the account.
-func (w *keyWorld) register(name string) {
+func (w *keyWorld) register() {
 	w.t.Helper()
 	p, o := w.creation()
-	p = w.b.Submit(p, "passkey", "name", name, "answer", virtualwebauthn.CreateAttestationResponse(w.rp, w.auth, w.key, *o))
+	p = w.b.Submit(p, "passkey", "name", "Key ring", "answer", virtualwebauthn.CreateAttestationResponse(w.rp, w.auth, w.key, *o))
 	if p.Status != http.StatusOK {
 		w.t.Fatalf("register: %d\n%s", p.Status, p.Text())
 	}
@@ -94,7 +93,7 @@ func (w *keyWorld) show(b *servertest.Browser, p servertest.Page) servertest.Pag
 func TestPasskeyLogin(t *testing.T) {
 	t.Parallel()
 	w := newKeyWorld(t)
-	w.register("Key ring")
+	w.register()
 
 	b := w.Browser(t)
 	p := b.Open(w.app.AuthURL())
@@ -171,7 +170,7 @@ func (w *keyWorld) recorded(name audit.Name, reason string) {
 func TestPeer_31_Passkey(t *testing.T) {
 	t.Parallel()
 	w := newKeyWorld(t)
-	w.register("Key ring")
+	w.register()
 	first, second := w.Browser(t), w.Browser(t)
 	p := first.Open(w.app.AuthURL())
 	q := password(second, second.Open(w.app.AuthURL("acr_values", "Both")), w.who)
@@ -191,7 +190,7 @@ func TestPasskeySubResource(t *testing.T) {
 	scope := "openid " + scim.OwnScope("manage_passkeys")
 	b := w.Browser(t) // before there is a second factor
 	weak := w.app.Redeem(t, password(b, b.Open(w.app.AuthURL("scope", scope)), w.who).Code(t))
-	w.register("Key ring")
+	w.register()
 	list := w.must(http.StatusOK, http.MethodGet, "/scim/v2/Users/"+w.who.ID+"/passkeys", "")
 	if !strings.Contains(list.Body, `"name":"Key ring"`) || !strings.Contains(list.Body, `"resourceType":"Passkey"`) || strings.Contains(list.Body, "publicKey") {
 		t.Fatalf("list: %s", list.Body)
@@ -228,7 +227,7 @@ func (w *keyWorld) recordedOK(name audit.Name) { w.t.Helper(); w.recorded(name, 
 func TestPasskeyRegistration(t *testing.T) {
 	t.Parallel()
 	w := newKeyWorld(t)
-	w.register("Key ring")
+	w.register()
 	page, o := w.creationAgain()
 	if len(o.ExcludeCredentials) != 1 {
 		t.Errorf("excluded: %v", o.ExcludeCredentials)
