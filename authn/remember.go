@@ -104,7 +104,7 @@ func (e *Engine) recall(ctx context.Context, p *position) error {
 // deviceOf returns the device of a cookie's "id.secret".
 func (e *Engine) deviceOf(ctx context.Context, text string) (Device, bool, error) {
 	id, secret, _ := strings.Cut(text, ".")
-	if uuid.Validate(id) != nil || secret == "" {
+	if known := uuid.Validate(id) == nil; !known || secret == "" {
 		return Device{}, false, nil
 	}
 	d, err := e.cfg.Devices.Device(ctx, id, e.now())
