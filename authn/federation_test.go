@@ -105,11 +105,11 @@ func (accountPages) Requirement(context.Context, authn.Txn) (acr.Requirement, er
 	return acr.Requirement{Candidates: []acr.ACR{acrs()["Abroad"]}}, nil
 }
 
-// link makes the account there a user's.
-func (w *worldAbroad) link(userID, subject string) {
+// link makes the account "zoe" there a user's.
+func (w *worldAbroad) link(userID string) {
 	w.Helper()
 	w.check(w.db.InsertLink(w.Context(), federated.Link{
-		Provider: "corp", Issuer: "https://corp.example", Subject: subject, UserID: userID, LinkedAt: w.o.Clock.Now(),
+		Provider: "corp", Issuer: "https://corp.example", Subject: "zoe", UserID: userID, LinkedAt: w.o.Clock.Now(),
 	}))
 }
 
@@ -136,7 +136,7 @@ func (b *browser) comeBack(a federated.Answer) (authn.Return, error) {
 func TestFederatedRace(t *testing.T) {
 	t.Parallel()
 	eachWorldAbroad(t, func(t *testing.T, w *worldAbroad) {
-		w.link(w.ann, "zoe")
+		w.link(w.ann)
 		b := w.browser()
 		id := b.begin(abroadWant())
 		answer := b.depart(id)
@@ -183,7 +183,7 @@ func TestFederatedRace(t *testing.T) {
 func TestFederatedSwitchedOff(t *testing.T) {
 	t.Parallel()
 	eachWorldAbroad(t, func(t *testing.T, w *worldAbroad) {
-		w.link(w.ann, "zoe")
+		w.link(w.ann)
 		b := w.browser()
 		id := b.begin(abroadWant())
 		answer := b.depart(id)
@@ -213,7 +213,7 @@ func TestFederatedSwitchedOff(t *testing.T) {
 func TestFederatedUnlinked(t *testing.T) {
 	t.Parallel()
 	eachWorldAbroad(t, func(t *testing.T, w *worldAbroad) {
-		w.link(w.ann, "zoe")
+		w.link(w.ann)
 		w.dir.list[0].Trust = federated.Trust{ACR: true, AMRs: map[string][]string{"otp": {"totp"}}}
 		w.at.id.AMR = []string{"otp"}
 		here, there := w.browser(), w.browser()
@@ -313,7 +313,7 @@ func TestLinkOnThePages(t *testing.T) {
 func TestUnsolicited(t *testing.T) {
 	t.Parallel()
 	eachWorldAbroad(t, func(t *testing.T, w *worldAbroad) {
-		w.link(w.ann, "zoe")
+		w.link(w.ann)
 		b := w.browser()
 		if _, err := b.comeBack(federated.Answer{Provider: "corp", Params: url.Values{}}); err == nil {
 			t.Fatal("an answer to no request logged in")

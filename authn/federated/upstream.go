@@ -80,15 +80,15 @@ type Redirect struct {
 // Answer is what a browser brought back from a provider.
 type Answer struct {
 	// Provider is the id in the configuration, from the path of the call-back.
-	Provider string
+	Provider string `json:"provider"`
 	// State is state or RelayState, "" if there was none.
-	State string
+	State string `json:"state"`
 	// Params are the parameters, of the query or of the body that was posted.
-	Params url.Values
+	Params url.Values `json:"params"`
 	// Posted tells that Params came in the body of a POST.
-	Posted bool
+	Posted bool `json:"posted"`
 	// URL is our address that received it, as it is registered at the provider.
-	URL string
+	URL string `json:"url"`
 }
 
 // Identity is who somebody is at a provider, by an answer that was checked.

@@ -37,8 +37,8 @@ func samlProviders() federated.List {
 	}
 }
 
-// atIdP is a browser on the pages of an identity provider.
-func atIdP(t *testing.T) (*fake, *browser) {
+// atIDP is a browser on the pages of an identity provider.
+func atIDP(t *testing.T) (*fake, *browser) {
 	t.Helper()
 	f := newFake()
 	b := newBrowser(t, newWeb(t, f, func(c *web.Config) { c.Providers = samlProviders() }))
@@ -48,7 +48,7 @@ func atIdP(t *testing.T) (*fake, *browser) {
 
 func TestSAMLMetadata(t *testing.T) {
 	t.Parallel()
-	_, b := atIdP(t)
+	_, b := atIDP(t)
 	for id, status := range map[string]int{
 		"corp": http.StatusOK, "later": http.StatusOK, "broken": http.StatusInternalServerError,
 		"google": http.StatusNotFound, "nobody": http.StatusNotFound,
@@ -84,7 +84,7 @@ func TestSAMLAnswerIsHeld(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f, b := atIdP(t)
+			f, b := atIDP(t)
 			p := b.post("/federation/corp/acs", url.Values{"SAMLResponse": {"PHg+"}, "RelayState": {c.relay}})
 			if p.Status != http.StatusSeeOther || !strings.HasPrefix(p.Header.Get("Location"), "/federation/corp/callback?answer=") {
 				t.Fatalf("answer = %d, %v", p.Status, p.Header)
@@ -102,7 +102,7 @@ func TestSAMLAnswerIsHeld(t *testing.T) {
 
 func TestSAMLAnswerToNobody(t *testing.T) {
 	t.Parallel()
-	f, b := atIdP(t)
+	f, b := atIDP(t)
 	for _, id := range []string{"google", "nobody"} {
 		if p := b.post("/federation/"+id+"/acs", url.Values{"SAMLResponse": {"PHg+"}}); p.Status != http.StatusNotFound {
 			t.Errorf("%s: %d", id, p.Status)

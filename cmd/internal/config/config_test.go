@@ -91,7 +91,7 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		t.Fatalf("%d settings found and %d keys", len(initial), len(config.Keys()))
 	}
 	// Those that only a file can hold.
-	for _, key := range []string{"delivery.providers", "authenticators", "chains", "acrs", "services", "scopes", "claims"} {
+	for _, key := range []string{"delivery.providers", "identity_providers", "authenticators", "chains", "acrs", "services", "scopes", "claims"} {
 		delete(initial, key)
 	}
 	values := env{}

@@ -63,7 +63,7 @@ var importTable = map[string][]string{
 		"oidc", "authn", "authn/acr", "authn/session", "authn/account", "authn/federated", "validation", "validation/delivery",
 		"scim", "schema",
 	},
-	"oidc/web":  {"oidc", "oidc/…", "authn", "authn/…", "validation", "validation/…", "scim", "scim/…", "schema"},
+	"oidc/web": {"oidc", "oidc/…", "authn", "authn/…", "validation", "validation/…", "scim", "scim/…", "schema"},
 
 	"storage": {
 		"scim", "validation", "validation/…", "authn", "authn/…", "oidc", "oidc/…",

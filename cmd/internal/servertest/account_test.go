@@ -281,6 +281,8 @@ func TestAccountSessions(t *testing.T) {
 
 // TestAccountAttacks: forms of other sites, of other sessions and of other
 // pages change nothing, nor does anything of another user's.
+//
+//nolint:tparallel // its parts share a browser or a provider
 func TestAccountAttacks(t *testing.T) {
 	t.Parallel()
 	w := newAccountWorld(t)

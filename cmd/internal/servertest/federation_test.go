@@ -1,6 +1,7 @@
 package servertest_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -390,9 +391,7 @@ func TestFederatedSecondFactor(t *testing.T) {
 			w := newAbroad(t, "sqlite", c.edit)
 			who := w.withTOTP(t, w.NewPerson(t, "ann", mailbox("zoe")))
 			claims := verified("zoe")
-			for k, v := range c.claims {
-				claims[k] = v
-			}
+			maps.Copy(claims, c.claims)
 			w.says(claims)
 			b := w.traveller(t)
 			p := b.LogIn(w.travel(t, b, "acr_values", "MFA"), who)
@@ -410,6 +409,8 @@ func TestFederatedSecondFactor(t *testing.T) {
 
 // TestFederatedFreshness: where the application asks for a recent login, the one
 // at the provider must be, and its time must be told.
+//
+//nolint:tparallel // its parts share a browser or a provider
 func TestFederatedFreshness(t *testing.T) {
 	t.Parallel()
 	w := newAbroad(t, "sqlite", byAddress)

@@ -13,11 +13,11 @@ import (
 )
 
 // enrolEmail gives the user a validated address, by provisioning.
-func (w *world) enrolEmail(value string) {
+func (w *world) enrolEmail() {
 	w.t.Helper()
-	sent := w.startEmail(value)
+	sent := w.startEmail(address)
 	if r := w.put(sent, sent.code); r.Status != http.StatusOK {
-		w.t.Fatalf("validate %s: %d %s", value, r.Status, r.Body)
+		w.t.Fatalf("validate %s: %d %s", address, r.Status, r.Body)
 	}
 }
 
@@ -76,7 +76,7 @@ func (w *world) harmless(token, record string) {
 func (w *world) protect() (record string) {
 	w.t.Helper()
 	w.setPassword()
-	w.enrolEmail(address)
+	w.enrolEmail()
 	w.must(http.StatusOK, http.MethodPatch, "/scim/v2/Users/"+w.user, patchBody(`"op":"replace","path":"secondFactorEnabled","value":true`))
 	return w.must(http.StatusOK, http.MethodGet, "/scim/v2/Users/"+w.user, "").Body
 }
@@ -240,7 +240,7 @@ func TestStepUpOfAdministrators(t *testing.T) {
 func TestLossOfFactorEndsOtherSessions(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.enrolEmail(address)
+		w.enrolEmail()
 		for _, op := range []string{
 			`"op":"replace","path":"secondFactorEmail","value":"new@example.com"`,
 			`"op":"remove","path":"secondFactorEmail"`,
@@ -277,7 +277,7 @@ func TestStepUpSettings(t *testing.T) {
 	token := w.own(withFactor)
 	w.clock.advance(91 * time.Second)
 	wantStepUp(t, w.Do(t, http.MethodPost, me("/totp"), token, ""), "A recent login is required.", "silver", "60")
-	w.enrolEmail(address)
+	w.enrolEmail()
 	wantStepUp(t, w.Do(t, http.MethodPost, me("/totp"), w.own(), ""), "A recent second factor is required.", "gold", "90")
 }
 

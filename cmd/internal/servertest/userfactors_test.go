@@ -71,7 +71,7 @@ func TestAdminResetsFactors(t *testing.T) {
 func TestAdminSetsValueUnvalidated(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "sqlite")
-	w.enrolEmail(address)
+	w.enrolEmail()
 	all, err := w.Directory().Credentials()
 	if err != nil {
 		t.Fatal(err)
