@@ -28,13 +28,9 @@ func key(f Factor, credential string) string {
 }
 
 func ofProof(p *Proof) option {
-	o := option{
+	return option{
 		key: key(p.Factor, p.Credential), factor: p.Factor, categories: p.categories(), double: p.second() != "", at: p.At, proof: p,
 	}
-	if p.Category != "" {
-		o.categories = []Category{p.Category}
-	}
-	return o
 }
 
 // ofEnrolment expects that a passkey will verify its user, as every passkey

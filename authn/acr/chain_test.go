@@ -241,6 +241,96 @@ func TestChainGivenUpLowersNothing(t *testing.T) {
 	}
 }
 
+// TestChainGivenUpOutOfReach: whoever has one of the factors of a chain and
+// gives it up does not get in by a weaker ACR, though the rest of the chain is
+// out of reach then.
+func TestChainGivenUpOutOfReach(t *testing.T) {
+	t.Parallel()
+	strong := chained(link(acr.Passkey, acr.OptionalStopOnSuccess), link(acr.TOTP, acr.RequiredContinue))
+	weak := acr.ACR{Name: "Weak", Needs: []acr.Need{{AnyOf: []acr.Factor{acr.Password}}}}
+	has := []acr.Enrolment{{Factor: acr.Password, Credential: "password"}, {Factor: acr.Passkey, Credential: "passkey:1"}}
+	ledger := []acr.Proof{{ID: "p", User: ann, Txn: txn, Factor: acr.Password, Credential: "password", At: noon}}
+	for name, r := range map[string]acr.Requirement{
+		"candidate":  {Candidates: []acr.ACR{strong, weak}},
+		"fallback":   {Candidates: []acr.ACR{strong}, Fallback: []acr.ACR{weak}},
+		"floor":      {Candidates: []acr.ACR{weak}, Floors: []acr.ACR{strong}},
+		"user floor": {Candidates: []acr.ACR{weak}, UserFloor: []acr.ACR{strong, weak}},
+	} {
+		r.Txn = txn
+		p, ok := acr.Decide(r, ledger, has, here()).(acr.Prompt)
+		if !ok || len(p.Steps) != 1 || len(p.Steps[0].Skip) == 0 {
+			t.Fatalf("%s: asks %+v", name, p)
+		}
+		r.Skipped = p.Steps[0].Skip
+		if d := acr.Decide(r, ledger, has, here()); d != (acr.Fail{Reason: acr.ChainFailed}) {
+			t.Errorf("%s: after giving the passkey up: %+v", name, d)
+		}
+	}
+}
+
+// TestChainGivenUpNeverWeaker gives up whatever is offered, in random chains and
+// for random users: who had to show something more gets in by nothing less.
+func TestChainGivenUpNeverWeaker(t *testing.T) {
+	t.Parallel()
+	weak := acr.ACR{Name: "Weak", Needs: []acr.Need{{AnyOf: []acr.Factor{acr.Password}}}}
+	rapid.Check(t, func(t *rapid.T) {
+		kinds := []acr.Factor{acr.Passkey, acr.TOTP, acr.EmailOTP, acr.SMSOTP}
+		factors := rapid.SliceOfNDistinct(rapid.SampledFrom(kinds), 1, 4, rapid.ID[acr.Factor]).Draw(t, "chain")
+		var links []acr.Link
+		for _, f := range factors {
+			links = append(links, link(f, rapid.SampledFrom(acr.Controls()).Draw(t, "control")))
+		}
+		has := []acr.Enrolment{{Factor: acr.Password, Credential: "password"}}
+		for _, f := range kinds {
+			if rapid.Bool().Draw(t, string(f)) {
+				has = append(has, acr.Enrolment{Factor: f, Credential: string(f)})
+			}
+		}
+		r := acr.Requirement{
+			Txn: txn, Candidates: []acr.ACR{chained(links...), weak}, MayEnrol: rapid.Bool().Draw(t, "may enrol"),
+		}
+		ledger := []acr.Proof{{ID: "p", User: ann, Txn: txn, Factor: acr.Password, Credential: "password", At: noon}}
+		for asked := 0; ; asked++ {
+			switch d := acr.Decide(r, ledger, has, here()).(type) {
+			case acr.Issue:
+				if asked > 0 {
+					t.Fatalf("after %v was given up: %+v", r.Skipped, d)
+				}
+				return
+			case acr.Fail:
+				return
+			case acr.Prompt:
+				if len(d.Steps[0].Skip) == 0 {
+					return
+				}
+				r.Skipped = append(r.Skipped, d.Steps[0].Skip...)
+			}
+			if asked > 20 {
+				t.Fatalf("no answer, asked for %v", r.Skipped)
+			}
+		}
+	})
+}
+
+// TestPluggedKnowledgeIsNotMFA: what a plugged-in factor rests on says whether
+// amr has mfa, not that its name is not known.
+func TestPluggedKnowledgeIsNotMFA(t *testing.T) {
+	t.Parallel()
+	a := acr.ACR{Name: "A", Needs: []acr.Need{{AnyOf: []acr.Factor{acr.Password}}, {AnyOf: []acr.Factor{"pin"}}}}
+	for category, want := range map[acr.Category][]string{
+		acr.Knowledge: {"pin", "pwd"}, acr.Possession: {"mfa", "pin", "pwd"}, acr.Inherence: {"mfa", "pin", "pwd"},
+	} {
+		ledger := []acr.Proof{
+			{ID: "p", User: ann, Txn: txn, Factor: acr.Password, Credential: "password", At: noon},
+			{ID: "q", User: ann, Txn: txn, Factor: "pin", Credential: "pin:1", Category: category, AMR: []string{"pin"}, At: noon},
+		}
+		got, _ := acr.Decide(acr.Requirement{Txn: txn, Candidates: []acr.ACR{a}}, ledger, nil, here()).(acr.Issue)
+		if d := cmp.Diff(want, got.AMR); d != "" {
+			t.Errorf("%s (-want +got):\n%s", category, d)
+		}
+	}
+}
+
 // TestChainDistinct compares categories between needs, not within a chain.
 func TestChainDistinct(t *testing.T) {
 	t.Parallel()

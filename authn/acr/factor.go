@@ -107,6 +107,9 @@ func (p Proof) asSecond() bool { return p.Factor != Passkey || p.second() != "" 
 
 // categories are those that the proof covers.
 func (p Proof) categories() []Category {
+	if p.Category != "" {
+		return []Category{p.Category}
+	}
 	out := []Category{p.Factor.category()}
 	if second := p.second(); second != "" {
 		out = append(out, second)

@@ -80,7 +80,25 @@ func (j *judge) plan(a ACR, mayEnrol bool) *plan {
 			}
 		}
 	}
-	return j.doomed(a, variants)
+	if p := j.doomed(a, variants); p != nil {
+		return p
+	}
+	return j.forgone(a, mayEnrol)
+}
+
+// forgone is the plan for an ACR that was in reach before links of its chains
+// were given up: it stays the one that counts, and fails. Were it out of reach,
+// giving up would let its user in by a weaker one.
+func (j *judge) forgone(a ACR, mayEnrol bool) *plan {
+	if len(j.r.Skipped) == 0 {
+		return nil
+	}
+	whole := *j
+	whole.r.Skipped = nil
+	if whole.plan(a, mayEnrol) == nil {
+		return nil
+	}
+	return &plan{acr: a, doomed: true}
 }
 
 // doomed is the plan for a chain in which something required was given up: it
