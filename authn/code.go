@@ -27,7 +27,12 @@ func (e *Engine) Code(ctx context.Context, v Visitor, t Txn, code string) (Grant
 		return Grants{}, outOfStep()
 	case code == "" && !ask.Waits:
 		return Grants{}, &Refusal{Reason: Missing}
-	case t.Progress.Begun != nil && t.Progress.Begun.First:
+	case ask.Waits:
+		code = "" // to ask counts as no try, so nothing that could be a guess is passed on
+	}
+	step, _ := p.prompt()
+	switch {
+	case step.First && t.Progress.Begun != nil && t.Progress.Begun.First:
 		return e.pluggedFirst(ctx, p, t.Progress.Begun, code)
 	case isCode(ask.Choice.Factor) && t.Progress.Sent != nil && t.Progress.Sent.First:
 		return e.firstCode(ctx, p, t.Progress.Sent, code)

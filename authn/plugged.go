@@ -8,6 +8,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/audit"
+	"github.com/sallyport-id/sallyport/validation/throttle"
 )
 
 // checkAuthenticators refuses factors that are built in, or there twice.
@@ -66,6 +67,8 @@ func (e *Engine) startPlugged(ctx context.Context, p *position, m means) error {
 		if err := e.attempt(ctx, p, &t); err != nil {
 			return err
 		}
+	} else if err := e.limitStart(ctx, p, t); err != nil {
+		return err
 	}
 	begun := &Begun{Factor: m.Factor, Credential: m.Credential}
 	ev := e.codeEvent(p, t, audit.ChallengeSent, "")
@@ -75,6 +78,30 @@ func (e *Engine) startPlugged(ctx context.Context, p *position, m means) error {
 	return e.update(ctx, p.txn, func(g *Progress) {
 		g.Factor, g.Credential, g.Sent, g.Begun = m.Factor, m.Credential, nil, begun
 	})
+}
+
+// limitStart counts a start like the send of a code, for it sends something; a
+// refusal if that is too much.
+func (e *Engine) limitStart(ctx context.Context, p *position, t try) error {
+	d, err := e.takeStart(ctx, p, p.held.UserID, t.m.Credential)
+	if err != nil || d.Allowed {
+		return err
+	}
+	return e.refuse(ctx, e.codeEvent(p, t, audit.ChallengeSendRefused, d.Limit), d.Limit,
+		&Refusal{Reason: SendLimited, RetryAfter: d.RetryAfter})
+}
+
+func (e *Engine) takeStart(ctx context.Context, p *position, account, credential string) (throttle.Decision, error) {
+	_, d, err := e.cfg.Sends.Take(ctx, throttle.Send{User: account, Destination: credential, IP: p.visitor.IP, Cost: 1})
+	return d, err
+}
+
+// endStarts ends the series of starts of a right answer.
+func (e *Engine) endStarts(ctx context.Context, a Authenticator, account, credential string) error {
+	if !a.Kind().Starts {
+		return nil
+	}
+	return e.cfg.Sends.Succeeded(ctx, account, credential)
 }
 
 // begun runs Start and keeps what it says. ev tells that it was started.
@@ -144,6 +171,9 @@ func (e *Engine) pluggedCode(ctx context.Context, p *position, m means, answer s
 			return outOfStep()
 		}
 		if err := m.auth.Consume(ctx, at, v); err != nil {
+			return err
+		}
+		if err := e.endStarts(ctx, m.auth, u.ID, m.Credential); err != nil {
 			return err
 		}
 		return e.succeed(ctx, p, t, u)

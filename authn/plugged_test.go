@@ -29,6 +29,7 @@ type gate struct {
 	pending bool
 	down    bool
 	seen    []authn.Attempt
+	typed   int // answers that are not ""
 	starts  atomic.Int64
 	checks  atomic.Int64
 }
@@ -62,6 +63,9 @@ func (g *gate) Check(_ context.Context, a authn.Attempt, answer string) (authn.V
 	g.seen = append(g.seen, a)
 	if g.down {
 		return authn.Verdict{}, authn.ErrUnavailable
+	}
+	if answer != "" {
+		g.typed++
 	}
 	if g.kind.Waits {
 		return authn.Verdict{Right: !g.pending && g.holders[a.User.ID] != "", Pending: g.pending, AMR: []string{"user"}}, nil
@@ -217,6 +221,11 @@ func TestPluggedThatWaits(t *testing.T) {
 		for range 20 {
 			refused(w, b.code(id, ""), authn.Waiting)
 		}
+		// No text reaches a factor at which asking counts as no try.
+		refused(w, b.code(id, "0000"), authn.Waiting)
+		if g.typed != 0 {
+			w.Error("an answer was typed where none is, and counted nowhere")
+		}
 		if data := string(g.seen[0].Data); data != `{"for":"`+w.ann+`"}` {
 			w.Errorf("data of the start came back as %s", data)
 		}
@@ -240,6 +249,46 @@ func TestPluggedThatWaits(t *testing.T) {
 			w.Errorf("amr %v lacks what the verdict said", ready.Issue.AMR)
 		}
 	}, authn.Kind{Category: acr.Possession, Starts: true, Waits: true})
+}
+
+// TestPluggedStartsAreLimited: what is started sends something, so it obeys the
+// limits of sends, whoever asks. A stranger sees no difference.
+func TestPluggedStartsAreLimited(t *testing.T) {
+	t.Parallel()
+	kind := authn.Kind{Category: acr.Possession, First: true, Starts: true}
+	gated(t, func(w *world, g *gate) {
+		b := w.browser()
+		id := b.begin(reach("Gate"))
+		b.mustLogin(id, "ann", annPassword)
+		w.check(b.choose(id, "", "gate", "gate:"+w.ann))
+		refused(w, b.e.Send(w.Context(), b.v, b.load(id)), authn.SendLimited)
+		other := w.browser()
+		o := other.begin(reach("Gate"))
+		other.mustLogin(o, "ann", annPassword)
+		refused(w, other.choose(o, "", "gate", "gate:"+w.ann), authn.SendLimited)
+		if n := g.starts.Load(); n != 1 {
+			w.Errorf("%d starts, want 1", n)
+		}
+		b.mustCode(id, "mellon")
+	}, kind)
+	gated(t, func(w *world, g *gate) {
+		w.second(w.ann, false)
+		for _, name := range []string{"ann", "nobody"} {
+			before := g.starts.Load()
+			for range 20 {
+				b := w.browser()
+				id := b.begin(reach("GateFirst"))
+				w.check(b.choose(id, name, "gate", ""))
+				w.check(b.e.Send(w.Context(), b.v, b.load(id)))
+				if ask := stepIs[authn.AskCode](w, b.next(id)); ask.User.ID != "" {
+					w.Errorf("%s: the page tells %+v", name, ask)
+				}
+			}
+			if n := g.starts.Load() - before; n != 1 {
+				w.Errorf("%s: %d starts, want 1", name, n)
+			}
+		}
+	}, kind)
 }
 
 // TestPluggedThatIsDown: the other ways are still there, and the audit trail

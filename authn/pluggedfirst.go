@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,20 +40,43 @@ func (e *Engine) startFirst(ctx context.Context, p *position, user User, account
 		begun.Account = user.ID
 	}
 	if a.Kind().Starts {
-		ev := event(p.visitor, audit.ChallengeSent, p.txn.ClientID, user.ID, loginDetail{Factor: f, Txn: p.txn.ID})
-		// What bothers a user is counted before anybody has proved anything.
-		if a.Kind().Waits {
-			if err := e.countFirst(ctx, p, begun, user); err != nil {
-				return err
-			}
-		}
-		if err := e.begun(ctx, a, p.attemptAt(user, credential, begun), begun, ev); err != nil {
+		if begun, err = e.beginFirst(ctx, p, a, user, begun); err != nil {
 			return err
 		}
 	}
 	return e.update(ctx, p.txn, func(g *Progress) {
 		g.Factor, g.Credential, g.Sent, g.Begun = f, "", nil, begun
 	})
+}
+
+// beginFirst starts an attempt of somebody who has proved nothing, unless there
+// were too many: then nothing happens, and it looks as if it had. The attempt
+// before stays good, if there is one; one that was never started is wrong
+// whatever is answered.
+func (e *Engine) beginFirst(ctx context.Context, p *position, a Authenticator, user User, begun *Begun) (*Begun, error) {
+	ev := event(p.visitor, audit.ChallengeSent, p.txn.ClientID, user.ID, loginDetail{Factor: begun.Factor, Txn: p.txn.ID})
+	// What bothers a user is counted before anybody has proved anything.
+	if a.Kind().Waits {
+		if err := e.countFirst(ctx, p, begun, user); err != nil {
+			return nil, err
+		}
+	}
+	d, err := e.takeStart(ctx, p, begun.Account, cmp.Or(begun.Credential, begun.Account))
+	if err != nil {
+		return nil, err
+	}
+	if d.Allowed {
+		return begun, e.begun(ctx, a, p.attemptAt(user, begun.Credential, begun), begun, ev)
+	}
+	ev.Name, ev.Outcome, ev.Reason = audit.ChallengeSendRefused, audit.Refused, d.Limit
+	if err := e.record(context.WithoutCancel(ctx), ev); err != nil {
+		return nil, err
+	}
+	if was := p.txn.Progress.Begun; was != nil && was.First && was.Factor == begun.Factor && was.Account == begun.Account && !was.over(e.now()) {
+		return was, nil
+	}
+	begun.Unsent = true
+	return begun, nil
 }
 
 // startFirstAgain begins another attempt for whom the last one was for.
@@ -143,7 +167,7 @@ func (e *Engine) pluggedFirst(ctx context.Context, p *position, begun *Begun, an
 		return Grants{}, e.unavailable(ctx, a, ev, "ask", err)
 	case v.Pending && a.Kind().Waits:
 		return Grants{}, &Refusal{Reason: Waiting}
-	case !v.Right || user.ID == "" || p.req.Subject != "" && p.req.Subject != user.ID:
+	case !v.Right || begun.Unsent || user.ID == "" || p.req.Subject != "" && p.req.Subject != user.ID:
 		return Grants{}, wrong()
 	}
 	grants, err := e.prove(ctx, p, shown{
@@ -168,6 +192,9 @@ func (e *Engine) consumeFirst(ctx context.Context, p *position, a Authenticator,
 		return outOfStep()
 	}
 	if err := a.Consume(ctx, p.attemptAt(u, begun.Credential, begun), v); err != nil {
+		return err
+	}
+	if err := e.endStarts(ctx, a, begun.Account, begun.Credential); err != nil {
 		return err
 	}
 	return e.cfg.PasswordTries.Succeeded(ctx, e.firstTry(p, begun, u))

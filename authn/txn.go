@@ -122,6 +122,9 @@ type Begun struct {
 	Data       json.RawMessage `json:"data,omitempty"`
 	Prompt     string          `json:"prompt,omitempty"`
 	Expires    time.Time       `json:"expires,omitzero"`
+	// Unsent tells that a limit has refused the start of a first factor, of which
+	// nobody may learn.
+	Unsent bool `json:"unsent,omitempty"`
 }
 
 // TxnStore keeps transactions. Every method joins the transaction of ctx.
