@@ -24,6 +24,7 @@ type userCmd struct {
 	Restore userRestoreCmd `cmd:"" help:"Bring back a user deleted within 30 days."`
 	Invite  userInviteCmd  `cmd:"" help:"Make a link by which a user sets a password."`
 	Factors userFactorsCmd `cmd:"" help:"Look after the second factors of a user."`
+	Devices userDevicesCmd `cmd:"" help:"Look after the browsers that are remembered for a user."`
 }
 
 type userCreateCmd struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,16 +40,21 @@ func factorMethod(name string) (validation.CredentialKind, error) {
 // onUser runs fn about the credentials of a user.
 func (a *app) onUser(ctx context.Context, user string, fn func(c *validation.Credentials, id string) error) error {
 	return a.withExisting(ctx, func(d *server.Directory) error {
-		id, err := findUser(ctx, d, user)
-		if err != nil {
-			return err
-		}
-		c, err := d.Credentials()
+		c, id, err := credentialsOf(ctx, d, user)
 		if err != nil {
 			return err
 		}
 		return plain(fn(c, id))
 	})
+}
+
+func credentialsOf(ctx context.Context, d *server.Directory, user string) (*validation.Credentials, string, error) {
+	id, err := findUser(ctx, d, user)
+	if err != nil {
+		return nil, "", err
+	}
+	c, err := d.Credentials()
+	return c, id, err
 }
 
 type userFactorsListCmd struct {
@@ -57,7 +63,7 @@ type userFactorsListCmd struct {
 
 // Help is shown by --help.
 func (*userFactorsListCmd) Help() string {
-	return `Addresses and numbers are masked; only those that are validated stand in the list.
+	return `Addresses and numbers are masked; only those that are validated stand in the list. Accounts at providers elsewhere and the number of remembered browsers follow; sallyport user devices list shows the browsers.
 
 Examples:
   sallyport user factors list ann
@@ -76,29 +82,67 @@ type heldFactor struct {
 	LastUsedAt *time.Time `json:"last_used,omitempty"`
 }
 
+// linkedAccount is an account at a provider elsewhere.
+type linkedAccount struct {
+	Provider    string     `json:"provider"`
+	Name        string     `json:"name,omitempty"` // there
+	LinkedAt    time.Time  `json:"linked"`
+	LastLoginAt *time.Time `json:"last_login,omitempty"`
+}
+
 type heldFactors struct {
-	ID           string       `json:"id"`
-	Password     bool         `json:"password"`
-	SecondFactor bool         `json:"second_factor"`
-	Factors      []heldFactor `json:"factors"`
+	ID           string          `json:"id"`
+	Password     bool            `json:"password"`
+	SecondFactor bool            `json:"second_factor"`
+	Factors      []heldFactor    `json:"factors"`
+	Linked       []linkedAccount `json:"linked_accounts"`
+	Devices      int             `json:"remembered_browsers"`
 }
 
 // Run lists.
 func (c *userFactorsListCmd) Run(ctx context.Context, a *app) error {
-	return a.onUser(ctx, c.User, func(all *validation.Credentials, id string) error {
-		v, err := all.ListOf(ctx, a.caller("user factors list"), id)
+	return a.withExisting(ctx, func(d *server.Directory) error {
+		all, id, err := credentialsOf(ctx, d, c.User)
 		if err != nil {
 			return err
 		}
-		out := heldFactors{ID: id, Password: v.Password, SecondFactor: v.Enabled, Factors: []heldFactor{}}
+		v, err := all.ListOf(ctx, a.caller("user factors list"), id)
+		if err != nil {
+			return plain(err)
+		}
+		out := heldFactors{ID: id, Password: v.Password, SecondFactor: v.Enabled, Factors: []heldFactor{}, Linked: []linkedAccount{}}
 		for _, one := range v.Credentials {
 			out.Factors = append(out.Factors, heldFactorOf(one))
+		}
+		if err := out.besides(ctx, d); err != nil {
+			return err
 		}
 		if a.JSON {
 			return a.printJSON(out)
 		}
 		return out.print(a)
 	})
+}
+
+// besides adds the linked accounts and the number of remembered browsers.
+func (h *heldFactors) besides(ctx context.Context, d *server.Directory) error {
+	linked, err := d.LinkedAccounts(ctx, h.ID)
+	if err != nil {
+		return err
+	}
+	for _, one := range linked {
+		if one.Link == nil {
+			continue
+		}
+		l := linkedAccount{Provider: one.Provider.ID, Name: one.Link.Display, LinkedAt: one.Link.LinkedAt}
+		if !one.Link.LastLogin.IsZero() {
+			l.LastLoginAt = &one.Link.LastLogin
+		}
+		h.Linked = append(h.Linked, l)
+	}
+	devices, err := d.Devices(ctx, h.ID)
+	h.Devices = len(devices)
+	return err
 }
 
 func heldFactorOf(one validation.Credential) heldFactor {
@@ -122,12 +166,15 @@ func methodOf(kind validation.CredentialKind) string {
 	return string(kind)
 }
 
-func (h heldFactors) print(a *app) error {
+func (h *heldFactors) print(a *app) error {
 	yes := map[bool]string{true: "yes", false: "no"}
-	if err := a.table([][]string{{"password", yes[h.Password]}, {"second factor", map[bool]string{true: "on", false: "off"}[h.SecondFactor]}}); err != nil {
+	if err := a.table([][]string{
+		{"password", yes[h.Password]}, {"second factor", map[bool]string{true: "on", false: "off"}[h.SecondFactor]},
+		{"remembered browsers", strconv.Itoa(h.Devices)},
+	}); err != nil {
 		return err
 	}
-	if len(h.Factors) == 0 {
+	if len(h.Factors)+len(h.Linked) == 0 {
 		return nil
 	}
 	rows := [][]string{{"METHOD", "NAME", "DESTINATION", "STATE", "CREATED", "LAST USED"}}
@@ -137,6 +184,9 @@ func (h heldFactors) print(a *app) error {
 			state = fmt.Sprintf("%d left", *f.Left)
 		}
 		rows = append(rows, []string{f.Method, f.Name, f.Masked, state, whenOr(f.CreatedAt), whenOr(f.LastUsedAt)})
+	}
+	for _, l := range h.Linked {
+		rows = append(rows, []string{"linked account", l.Name, l.Provider, "on", when(l.LinkedAt), whenOr(l.LastLoginAt)})
 	}
 	return a.table(rows)
 }

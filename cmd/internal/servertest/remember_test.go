@@ -1,12 +1,14 @@
 package servertest_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/cmd/internal/config"
 	"github.com/sallyport-id/sallyport/cmd/internal/servertest"
@@ -105,6 +107,40 @@ func TestRememberedBrowserIsForgotten(t *testing.T) {
 		w.PatchPerson(t, who, `{"op":"replace","path":"password","value":"`+who.Password+` anew"}`)
 		who.Password += " anew"
 		wantKind(t, password(second, second.Open(app.AuthURL("acr_values", "Known")), who), servertest.KindCode)
+	}, rememberACR)
+}
+
+// An administrator sees the browsers of a user, and ends one or all of them, on
+// record.
+func TestAdministratorForgetsBrowsers(t *testing.T) {
+	t.Parallel()
+	eachTown(t, func(t *testing.T, w town) {
+		app := w.Application(t, oidc.Client{Trusted: true})
+		who, other := w.withTOTP(t, w.NewPerson(t, "ann")), w.NewPerson(t, "bob")
+		first, second := rememberedBrowser(t, w, app, who), rememberedBrowser(t, w, app, who)
+		id, _, _ := strings.Cut(cookie(first, "sp_device"), ".")
+		by := audit.Party{Type: "command", Name: "user devices forget by root"}
+		if _, err := w.Directory().ForgetDevices(t.Context(), by, other.ID, id); !errors.Is(err, authn.ErrNoDevice) {
+			t.Errorf("the browser of another user: %v", err)
+		}
+		gone, err := w.Directory().ForgetDevices(t.Context(), by, who.ID, id)
+		if err != nil || len(gone) != 1 || gone[0].ID != id {
+			t.Fatalf("ForgetDevices = %+v, %v", gone, err)
+		}
+		wantKind(t, password(first, first.Open(app.AuthURL("acr_values", "Known")), who), servertest.KindCode)
+		password(second, second.Open(app.AuthURL("acr_values", "Known")), who).Code(t)
+		w.clock.advance(13 * time.Hour)
+		if gone, err = w.Directory().ForgetDevices(t.Context(), by, who.ID, ""); err != nil || len(gone) != 1 {
+			t.Fatalf("ForgetDevices of all = %+v, %v", gone, err)
+		}
+		wantKind(t, password(second, second.Open(app.AuthURL("acr_values", "Known")), who), servertest.KindCode)
+		if left, err := w.Directory().Devices(t.Context(), who.ID); err != nil || len(left) != 0 {
+			t.Errorf("left: %+v, %v", left, err)
+		}
+		events := w.events(t, audit.DeviceForgotten)
+		if len(events) != 2 || events[0].Actor != by || events[0].Target.ID != who.ID {
+			t.Errorf("events: %+v", events)
+		}
 	}, rememberACR)
 }
 
