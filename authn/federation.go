@@ -185,26 +185,43 @@ func (e *Engine) request(ctx context.Context, provider federated.Provider, pendi
 }
 
 // HoldAnswer keeps what a provider has posted, and returns the id by which the
-// browser fetches it with its cookies; ErrTxnUnknown if there is no such provider
-// or request.
-func (e *Engine) HoldAnswer(ctx context.Context, a federated.Answer) (string, error) {
+// browser fetches it with its cookies; ErrTxnUnknown if there is no such
+// provider, a *Refusal if nobody waits for the answer.
+func (e *Engine) HoldAnswer(ctx context.Context, v Visitor, a federated.Answer) (string, error) {
 	if e.cfg.Federation == nil || known(e.cfg.Federation.Providers, a.Provider) == "" {
 		return "", ErrTxnUnknown
 	}
-	if a.State != "" { // nobody fills the table with answers to nothing
-		_, err := e.cfg.Federation.Requests.PendingRequest(ctx, stateID(a.State), e.now())
-		if errors.Is(err, federated.ErrUnknown) {
-			return "", ErrTxnUnknown
-		}
-		if err != nil && !errors.Is(err, federated.ErrUsed) {
-			return "", fmt.Errorf("read request to provider: %w", err)
-		}
+	waited, err := e.expected(ctx, a)
+	if err != nil {
+		return "", err
+	}
+	if !waited {
+		ev := event(v, audit.FederationLoginRefused, "", "", loginDetail{Upstream: a.Provider})
+		return "", e.refuse(ctx, ev, string(federated.NotAsked), &Refusal{Reason: UpstreamInvalid})
 	}
 	handle := NewSecret()
 	if err := e.cfg.Federation.Answers.HoldAnswer(ctx, stateID(handle), a, e.now().Add(answerLife)); err != nil {
 		return "", fmt.Errorf("hold answer of provider: %w", err)
 	}
 	return handle, nil
+}
+
+// expected reports whether somebody waits for the answer, or its provider may
+// begin logins: nobody fills the table with answers to nothing.
+func (e *Engine) expected(ctx context.Context, a federated.Answer) (bool, error) {
+	if a.State == "" {
+		provider, open := federated.Find(e.cfg.Federation.Providers, a.Provider)
+		upstream, able := provider.Upstream.(federated.Unsolicited)
+		return open && able && upstream.BeginsLogins(), nil
+	}
+	_, err := e.cfg.Federation.Requests.PendingRequest(ctx, stateID(a.State), e.now())
+	if errors.Is(err, federated.ErrUnknown) {
+		return false, nil
+	}
+	if err != nil && !errors.Is(err, federated.ErrUsed) {
+		return false, fmt.Errorf("read request to provider: %w", err)
+	}
+	return true, nil
 }
 
 // answerLife is how long a posted answer waits for the browser, which comes at

@@ -23,6 +23,8 @@ type abroad struct {
 	id    federated.Identity
 	fault error
 	seen  []federated.Request
+	// begins tells that it may begin logins.
+	begins bool
 }
 
 func (a *abroad) Begin(_ context.Context, r federated.Request) (federated.Redirect, []byte, error) {
@@ -39,6 +41,12 @@ func (a *abroad) Finish(_ context.Context, private []byte, answer federated.Answ
 		return federated.Identity{}, federated.Refuse(federated.WrongNonce, "", nil)
 	}
 	return a.id, a.fault
+}
+
+func (a *abroad) BeginsLogins() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.begins
 }
 
 func (a *abroad) FinishUnsolicited(_ context.Context, answer federated.Answer) (federated.Identity, error) {
@@ -342,22 +350,25 @@ func TestUnsolicited(t *testing.T) {
 func TestHeldAnswers(t *testing.T) {
 	t.Parallel()
 	eachWorldAbroad(t, func(t *testing.T, w *worldAbroad) {
-		if _, err := w.engine.HoldAnswer(t.Context(), federated.Answer{Provider: "other"}); !errors.Is(err, authn.ErrTxnUnknown) {
+		if _, err := w.engine.HoldAnswer(t.Context(), authn.Visitor{}, federated.Answer{Provider: "other"}); !errors.Is(err, authn.ErrTxnUnknown) {
 			t.Errorf("HoldAnswer of an unknown provider = %v", err)
 		}
-		if _, err := w.engine.HoldAnswer(t.Context(), federated.Answer{Provider: "corp", State: "forged"}); !errors.Is(err, authn.ErrTxnUnknown) {
-			t.Errorf("HoldAnswer to no request = %v", err)
-		}
+		_, err := w.engine.HoldAnswer(t.Context(), authn.Visitor{}, federated.Answer{Provider: "corp", State: "forged"})
+		refused(t, err, authn.UpstreamInvalid)
 		b := w.browser()
 		answer := b.depart(b.begin(abroadWant()))
-		handle := must(w.engine.HoldAnswer(t.Context(), answer))(t)
+		handle := must(w.engine.HoldAnswer(t.Context(), authn.Visitor{}, answer))(t)
 		if a, err := w.engine.HeldAnswer(t.Context(), handle); err != nil || a.State != answer.State {
 			t.Errorf("HeldAnswer = %+v, %v", a, err)
 		}
 		if _, err := w.engine.HeldAnswer(t.Context(), handle); !errors.Is(err, authn.ErrTxnUnknown) {
 			t.Errorf("second HeldAnswer = %v, want ErrTxnUnknown", err)
 		}
-		late := must(w.engine.HoldAnswer(t.Context(), federated.Answer{Provider: "corp"}))(t)
+		// To no request: only of a provider that may begin logins.
+		_, err = w.engine.HoldAnswer(t.Context(), authn.Visitor{}, federated.Answer{Provider: "corp"})
+		refused(t, err, authn.UpstreamInvalid)
+		w.at.begins = true
+		late := must(w.engine.HoldAnswer(t.Context(), authn.Visitor{}, federated.Answer{Provider: "corp"}))(t)
 		w.o.Clock.Advance(3 * time.Minute)
 		if _, err := w.engine.HeldAnswer(t.Context(), late); !errors.Is(err, authn.ErrTxnUnknown) {
 			t.Errorf("late HeldAnswer = %v, want ErrTxnUnknown", err)

@@ -46,6 +46,8 @@ type Prober interface {
 // Unsolicited is an upstream that may begin a login by itself (SAML 2.0 Profiles
 // section 4.1.5). Package authn calls it only for an answer without a state.
 type Unsolicited interface {
+	// BeginsLogins reports whether the operator lets the provider do so.
+	BeginsLogins() bool
 	// FinishUnsolicited checks an answer to no request of ours; a *Refusal with
 	// NotAsked unless the operator allowed it.
 	FinishUnsolicited(ctx context.Context, a Answer) (Identity, error)

@@ -367,7 +367,7 @@ func (f *fake) Returned(_ context.Context, v authn.Visitor, a federated.Answer) 
 var errNoRequest = errors.New("no request")
 
 // HoldAnswer implements web.Federation.
-func (f *fake) HoldAnswer(_ context.Context, a federated.Answer) (string, error) {
+func (f *fake) HoldAnswer(_ context.Context, _ authn.Visitor, a federated.Answer) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.answers["h1"] = a

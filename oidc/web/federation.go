@@ -26,7 +26,7 @@ type Federation interface {
 	// Returned takes what the browser brought back.
 	Returned(ctx context.Context, v authn.Visitor, a federated.Answer) (authn.Return, authn.Grants, error)
 	// HoldAnswer keeps what a provider has posted; HeldAnswer returns it once.
-	HoldAnswer(ctx context.Context, a federated.Answer) (string, error)
+	HoldAnswer(ctx context.Context, v authn.Visitor, a federated.Answer) (string, error)
 	HeldAnswer(ctx context.Context, handle string) (federated.Answer, error)
 }
 
@@ -58,7 +58,10 @@ func (w *Web) federationPosted(r *request) error {
 // holdAnswer keeps an answer and goes on at the call-back.
 func (w *Web) holdAnswer(r *request, a federated.Answer) error {
 	a.Provider, a.Posted, a.URL = r.echo.Param("provider"), true, w.cfg.Issuer+r.http().URL.Path
-	handle, err := w.cfg.Engine.HoldAnswer(r.ctx(), a)
+	handle, err := w.cfg.Engine.HoldAnswer(r.ctx(), r.v, a)
+	if _, ok := errors.AsType[*authn.Refusal](err); ok {
+		return refuse(http.StatusBadRequest, "error.federation", err)
+	}
 	if err != nil {
 		return fmt.Errorf("hold answer of provider: %w", err)
 	}

@@ -21,6 +21,9 @@ func (p *Provider) Finish(ctx context.Context, private []byte, a federated.Answe
 	return p.finish(ctx, &q, a)
 }
 
+// BeginsLogins implements federated.Unsolicited.
+func (p *Provider) BeginsLogins() bool { return p.cfg.AllowUnsolicited }
+
 // FinishUnsolicited implements federated.Unsolicited (Profiles section 4.1.5).
 func (p *Provider) FinishUnsolicited(ctx context.Context, a federated.Answer) (federated.Identity, error) {
 	if !p.cfg.AllowUnsolicited {
