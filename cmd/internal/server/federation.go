@@ -139,6 +139,14 @@ func (d *Directory) createFederated(ctx context.Context, p federated.Provider, i
 	}
 	caller := scim.Caller{ActorType: "provider", Name: p.ID, Scopes: []string{scim.ScopeAdmin}}
 	rt := d.Registry.ByName("User")
+	taken, err := d.claims(ctx, p, id, body)
+	if err != nil {
+		return authn.User{}, err
+	}
+	if taken {
+		d.logger.WarnContext(ctx, "user of a provider was not made: the name or address is another's", "provider", p.ID)
+		return authn.User{}, authn.ErrNoUser
+	}
 	made, err := d.Service.Create(ctx, caller, rt, body, scim.Request{})
 	if err != nil {
 		if refused(err) {
@@ -153,6 +161,43 @@ func (d *Directory) createFederated(ctx context.Context, p federated.Provider, i
 		}
 	}
 	return d.db.UserByID(ctx, made.ID)
+}
+
+// claims reports whether a new user would go by what is another user's: by a
+// name or address that logs somebody in already, or by an address that nobody
+// vouches for, by which another provider would find its owner.
+func (d *Directory) claims(ctx context.Context, p federated.Provider, id federated.Identity, body schema.Object) (bool, error) {
+	name, _ := body["userName"].(string)
+	names := []string{name}
+	vouched, _ := p.Trust.Address(id)
+	emails, _ := body["emails"].([]any)
+	for _, item := range emails {
+		o, _ := item.(schema.Object)
+		address, _ := o["value"].(string)
+		if !strings.EqualFold(address, vouched) && d.linksBy(address) {
+			return true, nil
+		}
+		names = append(names, address)
+	}
+	for _, name := range names {
+		_, err := d.db.UserByLogin(ctx, name)
+		if err == nil || !errors.Is(err, authn.ErrNoUser) {
+			return err == nil, err
+		}
+		known, err := d.db.UsersByAddress(ctx, name, 1)
+		if len(known) > 0 || err != nil {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// linksBy reports whether some provider links by addresses of this domain.
+func (d *Directory) linksBy(address string) bool {
+	domain := address[strings.LastIndexByte(address, '@')+1:]
+	return slices.ContainsFunc(d.providers, func(p federated.Provider) bool {
+		return p.LinkByEmail && slices.ContainsFunc(p.Trust.Domains, func(one string) bool { return strings.EqualFold(one, domain) })
+	})
 }
 
 // refused reports whether the directory has said no to a new user, other than

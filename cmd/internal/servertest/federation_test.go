@@ -195,6 +195,38 @@ func TestFederatedCreation(t *testing.T) {
 	})
 }
 
+// TestFederatedCreationClaims: nobody gets an account of their own that goes by
+// the name or address of another, who would be locked out by it, or whose next
+// login elsewhere would end up in it.
+func TestFederatedCreationClaims(t *testing.T) {
+	t.Parallel()
+	eachAbroad(t, func(t *testing.T, w abroad) {
+		w.NewPerson(t, "ann", `"emails":[{"value":"ann@home.example"}]`)
+		w.NewPerson(t, "bob@home.example")
+		for name, claims := range map[string]map[string]any{
+			"address of another":       {"preferred_username": "eve1", "email": "Ann@Home.example"},
+			"name is an address":       {"preferred_username": "ann@home.example"},
+			"address is a name":        {"preferred_username": "eve2", "email": "bob@home.example"},
+			"address that others link": {"preferred_username": "eve3", "email": "zoe@corp.example"},
+			"said to be not verified":  {"preferred_username": "eve4", "email": "zoe@corp.example", "email_verified": false},
+			"in other letters":         {"preferred_username": "eve5", "email": "zoe@CORP.example", "email_verified": "no"},
+		} {
+			claims["sub"] = name
+			w.says(claims)
+			wantRefused(t, name, w.travel(t, w.traveller(t)), http.StatusUnprocessableEntity)
+		}
+		if got := w.refusals(t); !slices.Equal(slices.Compact(got), []string{"not_created"}) {
+			t.Errorf("refusals = %q", got)
+		}
+		w.says(map[string]any{"sub": "zoe", "preferred_username": "zoe", "email": "zoe@corp.example", "email_verified": true})
+		w.app.Redeem(t, w.travel(t, w.traveller(t)).Code(t))
+		w.says(map[string]any{"sub": "uma", "preferred_username": "uma", "email": "uma@home.example"})
+		w.app.Redeem(t, w.travel(t, w.traveller(t)).Code(t))
+	}, byAddress, func(p *config.IdentityProvider) {
+		p.Create = config.Create{Enabled: true, Attributes: map[string]string{"userName": "preferred_username", "emails": "email"}}
+	})
+}
+
 // TestFederatedBadProvider: a provider that lies, is down or says no leads to a
 // clear page and an event, and the password still logs in on that page.
 func TestFederatedBadProvider(t *testing.T) {
