@@ -47,7 +47,7 @@ func (d *Directory) remoteAuthenticator(name string, c config.Authenticator) (au
 	if c.SecretFile != "" {
 		text, err := os.ReadFile(c.SecretFile)
 		if err != nil {
-			return nil, fmt.Errorf("secret_file: %w", err)
+			return nil, fmt.Errorf("secret_file %s: %w", c.SecretFile, cause(err))
 		}
 		secret = bytes.TrimRight(text, "\r\n")
 	}
@@ -68,14 +68,22 @@ func (d *Directory) remoteAuthenticator(name string, c config.Authenticator) (au
 	})
 }
 
-// valueOf reads an attribute of users by its path; nil for "".
+// valueOf reads an attribute of users by its path; nil for "". An attribute of an
+// extension may be named without its URN if only one has it.
 func (d *Directory) valueOf(path string) (func(schema.Object) string, error) {
 	if path == "" {
 		return nil, nil
 	}
-	paths, err := validation.NewPaths(d.Registry, []string{path}, nil)
+	full := path
+	ref, err := d.Registry.ByName("User").LookupPath(path, schema.Policy{BareExtensionNames: true})
+	if err == nil && ref.URN != "" {
+		full = ref.String()
+	}
+	// Paths have keys, which count only where they stand in URLs.
+	paths, err := validation.NewPaths(d.Registry, []string{"attribute=" + full}, nil)
 	if err != nil {
-		return nil, fmt.Errorf("attribute: %w", err)
+		return nil, fmt.Errorf("attribute: %q must name a text of users that clients may write, "+
+			"such as employeeNumber or emails[type eq \"work\"].value", path)
 	}
 	return paths.All()[0].Get, nil
 }
