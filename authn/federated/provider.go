@@ -78,9 +78,11 @@ func (t Trust) Factors(id Identity) (factors, amr []string) {
 	return factors, amr
 }
 
-// Address returns the address of an identity if the operator believes it.
+// Address returns the address of an identity if the operator believes it. One
+// with a letter beyond ASCII never counts: some fold to a letter of another
+// mailbox, such as the Kelvin sign to k.
 func (t Trust) Address(id Identity) (string, bool) {
-	if !t.Email || !id.EmailVerified {
+	if !t.Email || !id.EmailVerified || strings.ContainsFunc(id.Email, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 		return "", false
 	}
 	at := strings.LastIndexByte(id.Email, '@')

@@ -133,6 +133,8 @@ func TestFederatedAddressRules(t *testing.T) {
 	t.Parallel()
 	eachAbroad(t, func(t *testing.T, w abroad) {
 		w.NewPerson(t, "ann", mailbox("zoe"))
+		w.NewPerson(t, "kim", mailbox("kim"))
+		w.NewPerson(t, "sam", mailbox("sam"))
 		w.NewPerson(t, "twin1", mailbox("twin"))
 		w.NewPerson(t, "twin2", mailbox("twin"))
 		w.NewPerson(t, "named@corp.example")
@@ -140,6 +142,14 @@ func TestFederatedAddressRules(t *testing.T) {
 			"not verified":       {"email": "zoe@corp.example", "email_verified": false},
 			"not said":           {"email": "zoe@corp.example"},
 			"another domain":     {"email": "zoe@corp.example.evil.example", "email_verified": true},
+			"a Kelvin sign":      {"email": "\u212aim@corp.example", "email_verified": true},
+			"a long s":           {"email": "\u017fam@corp.example", "email_verified": true},
+			"fullwidth":          {"email": "\uff4bim@corp.example", "email_verified": true},
+			"Cyrillic":           {"email": "s\u0430m@corp.example", "email_verified": true},
+			"another mailbox":    {"email": "kim+x@corp.example", "email_verified": true},
+			"two signs":          {"email": "kim@corp.example@evil.example", "email_verified": true},
+			"quoted":             {"email": "\"kim\"@corp.example", "email_verified": true},
+			"a blank":            {"email": "kim@corp.example ", "email_verified": true},
 			"of two users":       {"email": "twin@corp.example", "email_verified": true},
 			"a user name":        {"email": "named@corp.example", "email_verified": true},
 			"of nobody":          {"email": "nobody@corp.example", "email_verified": true},
