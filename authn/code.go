@@ -41,6 +41,8 @@ func (e *Engine) Code(ctx context.Context, v Visitor, t Txn, code string) (Grant
 	switch {
 	case !ok:
 		return Grants{}, outOfStep()
+	case m.confirms:
+		return Grants{}, e.confirm(ctx, p, m, code)
 	case isCode(ask.Choice.Factor):
 		return e.sentCode(ctx, p, m, code)
 	case m.auth != nil:
@@ -178,26 +180,9 @@ func (e *Engine) sentCode(ctx context.Context, p *position, m means, code string
 	if sent == nil || !sent.isFor(m) {
 		return Grants{}, &Refusal{Reason: CodeExpired}
 	}
-	t := try{m: m, jti: sent.JTI}
-	claims, ok, err := e.open(ctx, p, sent)
+	t, claims, err := e.judge(ctx, p, m, sent, code)
 	if err != nil {
 		return Grants{}, err
-	}
-	if !ok || claims.Subject != p.held.UserID || claims.Expired(e.now()) {
-		return Grants{}, &Refusal{Reason: CodeExpired}
-	}
-	if m.LockedFor > 0 {
-		return Grants{}, e.refuse(ctx, e.codeEvent(p, t, audit.ChallengeExhausted, throttle.LimitFactorPaused),
-			throttle.LimitFactorPaused, &Refusal{Reason: FactorLocked, RetryAfter: m.LockedFor})
-	}
-	if err := e.count(ctx, claims.JTI, e.codeEvent(p, t, audit.ChallengeExhausted, "")); err != nil {
-		return Grants{}, err
-	}
-	if err := e.attempt(ctx, p, &t); err != nil {
-		return Grants{}, err
-	}
-	if !claims.CodeMatches(code) {
-		return Grants{}, e.wrong(ctx, p, t)
 	}
 	grants, err := e.prove(ctx, p, e.shown(p, m, func(ctx context.Context, u User) error {
 		if err := e.consume(ctx, claims, m, u); err != nil {
@@ -206,6 +191,33 @@ func (e *Engine) sentCode(ctx context.Context, p *position, m means, code string
 		return e.succeed(ctx, p, t, u)
 	}))
 	return grants, dead(err)
+}
+
+// judge counts an attempt at a code that was sent and compares it: no error for
+// the right one only.
+func (e *Engine) judge(ctx context.Context, p *position, m means, sent *Sent, code string) (try, state.Claims, error) {
+	t := try{m: m, jti: sent.JTI}
+	claims, ok, err := e.open(ctx, p, sent)
+	if err != nil {
+		return t, claims, err
+	}
+	if !ok || claims.Subject != p.held.UserID || claims.Expired(e.now()) {
+		return t, claims, &Refusal{Reason: CodeExpired}
+	}
+	if m.LockedFor > 0 {
+		return t, claims, e.refuse(ctx, e.codeEvent(p, t, audit.ChallengeExhausted, throttle.LimitFactorPaused),
+			throttle.LimitFactorPaused, &Refusal{Reason: FactorLocked, RetryAfter: m.LockedFor})
+	}
+	if err := e.count(ctx, claims.JTI, e.codeEvent(p, t, audit.ChallengeExhausted, "")); err != nil {
+		return t, claims, err
+	}
+	if err := e.attempt(ctx, p, &t); err != nil {
+		return t, claims, err
+	}
+	if !claims.CodeMatches(code) {
+		return t, claims, e.wrong(ctx, p, t)
+	}
+	return t, claims, nil
 }
 
 // dead turns the ways in which a challenge can be over into the one answer.
@@ -243,12 +255,8 @@ func (e *Engine) consume(ctx context.Context, c state.Claims, m means, u User) e
 	if err := e.cfg.Challenges.Consume(ctx, c.JTI, e.now()); err != nil {
 		return err
 	}
-	credential, factor, err := e.cfg.Records.Epochs(ctx, u.ID, c.Path)
-	if err != nil {
-		return fmt.Errorf("read epochs: %w", err)
-	}
-	if credential != c.CredentialEpoch || factor != c.FactorEpoch {
-		return &Refusal{Reason: CodeExpired}
+	if err := e.sameEpochs(ctx, c, u); err != nil {
+		return err
 	}
 	f, err := e.holdings(ctx, u)
 	if err != nil {
@@ -257,6 +265,24 @@ func (e *Engine) consume(ctx context.Context, c state.Claims, m means, u User) e
 	if !f.has(m.Factor, m.Credential) || f.held.Setting(m.Credential).Off {
 		return &Refusal{Reason: CodeExpired}
 	}
+	return e.arrived(ctx, c, m, u)
+}
+
+// sameEpochs refuses a code that was sealed before the factor, or what the user
+// logs in with, was changed.
+func (e *Engine) sameEpochs(ctx context.Context, c state.Claims, u User) error {
+	credential, factor, err := e.cfg.Records.Epochs(ctx, u.ID, c.Path)
+	if err != nil {
+		return fmt.Errorf("read epochs: %w", err)
+	}
+	if credential != c.CredentialEpoch || factor != c.FactorEpoch {
+		return &Refusal{Reason: CodeExpired}
+	}
+	return nil
+}
+
+// arrived tells the limits that a code has come back.
+func (e *Engine) arrived(ctx context.Context, c state.Claims, m means, u User) error {
 	if err := e.cfg.Sends.Succeeded(ctx, u.ID, delivery.Key(m.channel, c.Value)); err != nil {
 		return err
 	}

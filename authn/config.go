@@ -125,6 +125,10 @@ type Config struct {
 	// MayEnrol says who may enrol a second factor while logging in, where a
 	// requirement lets users; nil: nobody.
 	MayEnrol func(ctx context.Context, u User) (bool, error)
+	// Confirmed records that a user has proved a value which an administrator set,
+	// in the transaction that consumes the code; validation.ErrNotAssigned if it is
+	// no such value any more. Nil: nobody is asked to confirm any.
+	Confirmed func(ctx context.Context, v Visitor, u User, c Confirmation) error
 	// Skew is how many steps before and after the present one a code of an
 	// authenticator app may be of: 0 or 1.
 	Skew int

@@ -95,8 +95,12 @@ type Upstream struct {
 type AskFactor struct {
 	User    User
 	Choices []Choice // the one that the user prefers first, then the one used last
-	MaySkip bool
-	Reason  acr.StepReason
+	// Confirms tells that these are values which an administrator has set and the
+	// user has not proved yet: the code makes no proof, another one is asked for
+	// afterwards.
+	Confirms bool
+	MaySkip  bool
+	Reason   acr.StepReason
 }
 
 // AskCode asks for what is typed: a code that was sent or that an app shows, a
@@ -110,9 +114,11 @@ type AskCode struct {
 	// Prompt is what a plugged-in authenticator says, plain text; "": nothing.
 	Prompt string
 	// Waits tells that nothing is typed: Code is asked with "" until it is over.
-	Waits   bool
-	Others  []Choice
-	MaySkip bool // an optional link of a chain
+	Waits bool
+	// Confirms is that of AskFactor.
+	Confirms bool
+	Others   []Choice
+	MaySkip  bool // an optional link of a chain
 	// MayRemember offers to remember this browser; Remember is what was said last.
 	MayRemember, Remember bool
 	Reason                acr.StepReason

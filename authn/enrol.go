@@ -55,10 +55,16 @@ func (e *Engine) beforeEnrol(p *position, ledger []acr.Proof, has []acr.Enrolmen
 		p.decision = d
 		return
 	}
+	e.mailFirst(p, ledger)
+}
+
+// mailFirst asks for a code that is sent to a verified address of the user, if
+// there is one and none was shown in this transaction.
+func (e *Engine) mailFirst(p *position, ledger []acr.Proof) bool {
 	addressed := slices.ContainsFunc(p.factors.existing, func(c validation.Enrolled) bool { return c.Kind == validation.EnrolledEmail })
 	mailed := slices.ContainsFunc(ledger, func(q acr.Proof) bool { return q.Factor == acr.EmailOTP && q.Txn == p.txn.ID })
 	if !addressed || mailed {
-		return
+		return false
 	}
 	mail := acr.Step{AnyOf: []acr.Factor{acr.EmailOTP}, Reason: acr.Missing}
 	for _, m := range p.factors.means {
@@ -69,14 +75,18 @@ func (e *Engine) beforeEnrol(p *position, ledger []acr.Proof, has []acr.Enrolmen
 	// An address that is closed or cannot be reached lets nobody past it.
 	if len(mail.Usable) == 0 {
 		p.decision = acr.Fail{Reason: acr.Unreachable}
-		return
+		return true
 	}
 	p.confirms, p.decision = true, acr.Prompt{Steps: []acr.Step{mail}}
+	return true
 }
 
 // shown are the means that may be shown now: as second factors, or, with those
-// switched off, to confirm an enrolment.
+// switched off, to confirm an enrolment; or values that are to be confirmed.
 func (p *position) shown() []means {
+	if p.unproved != nil {
+		return p.unproved
+	}
 	if !p.confirms {
 		return p.factors.usable()
 	}

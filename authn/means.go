@@ -28,8 +28,10 @@ type means struct {
 	auth     Authenticator // of a plugged-in factor
 	// any are the credentials of which one is to be shown, where the person does
 	// not say which: passkeys.
-	any      []string
-	setting  validation.CredentialSetting
+	any     []string
+	setting validation.CredentialSetting
+	// confirms tells that it is a value of an administrator, which is no credential.
+	confirms bool
 	lockedTo time.Time
 	closed   bool // for good
 }

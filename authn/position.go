@@ -27,6 +27,8 @@ type position struct {
 	factors factors
 	// confirms tells that an enrolment is confirmed by mail.
 	confirms bool
+	// unproved are values of an administrator, of which one is to be confirmed.
+	unproved []means
 	device   *Device // by which the browser is remembered for the user; nil: it is not
 	// decision is meaningless while ask is set.
 	decision acr.Decision
@@ -103,6 +105,9 @@ func (e *Engine) decide(ctx context.Context, p *position) error {
 	}
 	ledger, has := e.counted(p.factors, p.held.Proofs), e.enrolments(p.factors)
 	p.decision = acr.Decide(p.req, ledger, has, x)
+	if err := e.awaits(ctx, p, ledger, has, x); err != nil {
+		return err
+	}
 	e.beforeEnrol(p, ledger, has, x)
 	if p.factors.enabled || !asksFirst(p.decision) {
 		return nil
@@ -257,7 +262,8 @@ func (e *Engine) furtherStep(p *position, step acr.Step) Step {
 	if len(open) == 0 {
 		return Failed{Reason: acr.Unreachable}
 	}
-	pick := AskFactor{User: p.held.user, Choices: choicesOf(open), MaySkip: len(step.Skip) > 0, Reason: step.Reason}
+	confirms := p.unproved != nil
+	pick := AskFactor{User: p.held.user, Choices: choicesOf(open), Confirms: confirms, MaySkip: len(step.Skip) > 0, Reason: step.Reason}
 	chosen := slices.IndexFunc(open, func(m means) bool {
 		return m.Factor == p.txn.Progress.Factor && m.Credential == p.txn.Progress.Credential
 	})
@@ -270,7 +276,7 @@ func (e *Engine) furtherStep(p *position, step acr.Step) Step {
 	}
 	m := open[chosen]
 	others := choicesOf(slices.Delete(slices.Clone(open), chosen, chosen+1))
-	may, remember := e.mayRemember(p), p.txn.Progress.Remember
+	may, remember := !confirms && e.mayRemember(p), p.txn.Progress.Remember
 	if m.Factor == acr.Passkey {
 		return AskPasskey{
 			User: p.held.user, Choice: m.Choice, Others: others, MaySkip: pick.MaySkip,
@@ -278,7 +284,7 @@ func (e *Engine) furtherStep(p *position, step acr.Step) Step {
 		}
 	}
 	ask := AskCode{
-		User: p.held.user, Choice: m.Choice, Digits: e.digitsOf(m), Others: others, MaySkip: pick.MaySkip,
+		User: p.held.user, Choice: m.Choice, Digits: e.digitsOf(m), Confirms: confirms, Others: others, MaySkip: pick.MaySkip,
 		MayRemember: may && m.Factor != acr.RecoveryCode, Remember: remember, Reason: step.Reason,
 	}
 	sent, begun := p.txn.Progress.Sent, p.txn.Progress.Begun

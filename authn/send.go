@@ -251,8 +251,11 @@ func (e *Engine) startChallenge(ctx context.Context, p *position, out *sending, 
 // begins a login has proved nothing, and must not end the codes of others.
 func (e *Engine) challengeOf(p *position, out *sending) challenge.Challenge {
 	series := out.claims.Path
-	if out.first {
+	switch {
+	case out.first:
 		series = "first:" + p.txn.ID + ":" + series
+	case out.means.confirms:
+		series = out.means.Credential
 	}
 	return challenge.Challenge{
 		JTI: out.claims.JTI, Subject: out.account, Kind: string(state.KindLogin), Path: series,
@@ -277,7 +280,7 @@ func (e *Engine) deliver(ctx context.Context, p *position, out *sending) error {
 	ctx = context.WithoutCancel(ctx)
 	m := delivery.Message{
 		ID: out.claims.JTI, Channel: out.means.channel, To: out.means.of.Value, Code: out.code, Language: out.language,
-		Purpose: delivery.Login, Validity: out.lifetime, DestHash: e.cfg.Hash.Destination(out.send(p.visitor).Destination),
+		Purpose: out.means.purpose(), Validity: out.lifetime, DestHash: e.cfg.Hash.Destination(out.send(p.visitor).Destination),
 	}
 	receipt, err := out.means.provider.Hand(ctx, m)
 	if err == nil {

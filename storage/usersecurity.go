@@ -28,6 +28,10 @@ const (
 	selectEpochs = `SELECT coalesce((SELECT credential_epoch FROM user_security WHERE user_id = $1), 0),
 		coalesce((SELECT epoch FROM factor_epochs WHERE user_id = $1 AND factor = $2), 0)`
 
+	// A row whose validated_at is 0 is about a value that was assigned.
+	upsertAssigned = `INSERT INTO validations (user_id, path, value_hash, validated_at) VALUES ($1, $2, $3, 0)
+		ON CONFLICT (user_id, path) DO UPDATE SET value_hash = excluded.value_hash, validated_at = 0
+		WHERE validations.value_hash <> excluded.value_hash`
 	upsertValidation = `INSERT INTO validations (user_id, path, value_hash, validated_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (user_id, path) DO UPDATE SET value_hash = excluded.value_hash, validated_at = excluded.validated_at`
 )
@@ -101,6 +105,13 @@ func (db *DB) SetValidated(ctx context.Context, userID, path, value string, at t
 // Validated reports whether exactly this normalised value is the validated one,
 // and since when.
 func (db *DB) Validated(ctx context.Context, userID, path, value string) (at time.Time, ok bool, err error) {
+	at, ok, err = db.validation(ctx, userID, path, value)
+	return at, ok && !at.IsZero(), err
+}
+
+// validation reads the row of a path, if it is about exactly this value. The
+// time is zero for a value that was assigned only.
+func (db *DB) validation(ctx context.Context, userID, path, value string) (at time.Time, same bool, err error) {
 	var hash []byte
 	var us int64
 	err = db.reader(ctx).QueryRowContext(db.pointContext(ctx),
@@ -112,6 +123,23 @@ func (db *DB) Validated(ctx context.Context, userID, path, value string) (at tim
 		return time.Time{}, false, err
 	}
 	return fromMicros(us), true, nil
+}
+
+// SetAssigned records that an administrator has set this normalised value, which
+// its user has not proved yet. A validation of the very value stays. It joins
+// the transaction of ctx.
+func (db *DB) SetAssigned(ctx context.Context, userID, path, value string) error {
+	return db.inWriter(ctx, "record assigned value", func(ctx context.Context, w querier) error {
+		_, err := w.ExecContext(ctx, upsertAssigned, userID, path, valueHash(userID, path, value))
+		return err
+	})
+}
+
+// Assigned reports whether exactly this normalised value was set by an
+// administrator and is not validated yet.
+func (db *DB) Assigned(ctx context.Context, userID, path, value string) (bool, error) {
+	at, same, err := db.validation(ctx, userID, path, value)
+	return same && at.IsZero(), err
 }
 
 // ClearValidated forgets the validations of these paths, of every path when

@@ -157,7 +157,8 @@ func (c *Credentials) Require(ctx context.Context, caller scim.Caller, userID, t
 
 // SetValue gives a user an address or number to log in with, normalised, and
 // switches second factors on. The value is not validated: only its user proves
-// that. It returns the value as it was written.
+// that, by an invitation or at the next login, which knows it as one that an
+// administrator set. It returns the value as it was written.
 func (c *Credentials) SetValue(ctx context.Context, caller scim.Caller, userID string, kind EnrolledKind, value string) (string, error) {
 	paths := c.s.cfg.Paths.of(kind)
 	if len(paths) == 0 {
@@ -180,7 +181,10 @@ func (c *Credentials) SetValue(ctx context.Context, caller scim.Caller, userID s
 			switchSecondFactor(o, true)
 			return nil
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		return c.s.cfg.Records.SetAssigned(ctx, t.User.ID, path.canonical, value)
 	})
 }
 

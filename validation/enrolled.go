@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/validation/delivery"
+	"github.com/sallyport-id/sallyport/validation/throttle"
 	"github.com/sallyport-id/sallyport/validation/totp"
 )
 
@@ -129,6 +130,33 @@ func (r EnrolledReader) values(ctx context.Context, userID string, user schema.O
 		}
 		if ok {
 			out = append(out, p.enrolled(normal, at))
+		}
+	}
+	return out, nil
+}
+
+// Assigned returns the values of a user that an administrator has set and the
+// user has not proved yet. They are no credentials: nothing but confirming them
+// may come of it. Credential is the name under which attempts to do so count.
+func (r EnrolledReader) Assigned(ctx context.Context, userID string, user schema.Object) ([]Enrolled, error) {
+	var out []Enrolled
+	for _, p := range r.Paths.All() {
+		value := p.Get(user)
+		if value == "" {
+			continue
+		}
+		normal, err := p.normal(value)
+		if err != nil {
+			continue // the rules have changed since it was set
+		}
+		ok, err := r.Records.Assigned(ctx, userID, p.canonical, normal)
+		if err != nil {
+			return nil, fmt.Errorf("read whether %s was assigned: %w", p.canonical, err)
+		}
+		if ok {
+			e := p.enrolled(normal, time.Time{})
+			e.Credential = throttle.Enrolment(p.canonical)
+			out = append(out, e)
 		}
 	}
 	return out, nil

@@ -138,10 +138,14 @@ func (s *Service) writeAddress(ctx context.Context, k *addressKind, t Target, pa
 // dropSame removes a further address or number that is now the value of an
 // attribute: one channel is one credential, so that it never counts twice.
 func (s *Service) dropSame(ctx context.Context, userID string, path *Path, value string) error {
-	if s.cfg.Extras == nil {
+	return dropSame(ctx, s.cfg.Holdings, s.cfg.Extras, userID, path, value)
+}
+
+func dropSame(ctx context.Context, held HoldingStore, extras ExtraStore, userID string, path *Path, value string) error {
+	if extras == nil || held == nil {
 		return nil
 	}
-	has, err := s.cfg.Holdings.Holdings(ctx, userID)
+	has, err := held.Holdings(ctx, userID)
 	if err != nil {
 		return fmt.Errorf("look for further addresses: %w", err)
 	}
@@ -149,7 +153,7 @@ func (s *Service) dropSame(ctx context.Context, userID string, path *Path, value
 		if a.Value != value || (a.Kind == EnrolledPhone) != path.channel.Telephone() {
 			continue
 		}
-		if _, err := s.cfg.Extras.DeleteExtra(ctx, userID, a.Kind, a.ID); err != nil {
+		if _, err := extras.DeleteExtra(ctx, userID, a.Kind, a.ID); err != nil {
 			return fmt.Errorf("remove further address: %w", err)
 		}
 	}

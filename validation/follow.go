@@ -25,6 +25,9 @@ type Follower struct {
 	// Held, if set, knows the addresses beside the attributes: they are told of
 	// changes too.
 	Held HoldingStore
+	// Extras, if set with Held, keeps the addresses beside the attributes: one that
+	// becomes the value of an attribute is removed there.
+	Extras ExtraStore
 	// Notices, if set, keeps what users are told of changes, and Now is the
 	// clock for it.
 	Notices NoticeStore

@@ -46,6 +46,10 @@ func (l *ledger) BumpFactorEpoch(_ context.Context, user, path string) error {
 
 func (l *ledger) SetValidated(context.Context, string, string, string, time.Time) error { return nil }
 
+func (l *ledger) SetAssigned(context.Context, string, string, string) error { return nil }
+
+func (l *ledger) Assigned(context.Context, string, string, string) (bool, error) { return false, nil }
+
 func (l *ledger) Validated(context.Context, string, string, string) (time.Time, bool, error) {
 	return time.Time{}, false, nil
 }

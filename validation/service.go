@@ -41,7 +41,13 @@ type Records interface {
 	SetValidated(ctx context.Context, userID, path, value string, at time.Time) error
 	// Validated reports since when exactly this value is validated.
 	Validated(ctx context.Context, userID, path, value string) (time.Time, bool, error)
-	// ClearValidated forgets the validations of these paths.
+	// SetAssigned records that an administrator has set this normalised value. It
+	// takes the validation of any other value, and leaves that of this one.
+	SetAssigned(ctx context.Context, userID, path, value string) error
+	// Assigned reports whether exactly this value was set by an administrator and
+	// is not validated yet.
+	Assigned(ctx context.Context, userID, path, value string) (bool, error)
+	// ClearValidated forgets the validations of these paths, and what was assigned.
 	ClearValidated(ctx context.Context, userID string, paths ...string) (int64, error)
 }
 

@@ -230,14 +230,18 @@ func userOf(step authn.Step) authn.User {
 // switches are what can be said beside an answer.
 func switches(step authn.Step) map[string]any {
 	out := map[string]any{}
-	skip, remember, on := false, false, false
+	skip, remember, on, confirms := false, false, false, false
 	switch s := step.(type) {
 	case authn.AskFactor:
-		skip = s.MaySkip
+		skip, confirms = s.MaySkip, s.Confirms
 	case authn.AskCode:
+		confirms = s.Confirms
 		skip, remember, on = s.MaySkip, s.MayRemember, s.Remember
 	case authn.AskPasskey:
 		skip, remember, on = s.MaySkip, s.MayRemember, s.Remember
+	}
+	if confirms {
+		out["confirms"] = true
 	}
 	if skip {
 		out["maySkip"] = true

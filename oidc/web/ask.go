@@ -30,7 +30,8 @@ func (w *Web) ask(r *request, t authn.Txn, v view, step authn.Step, re *refused)
 		return w.askLogin(r, t, v, s, re)
 	case authn.AskFactor:
 		v = v.of(s.User)
-		v.Title, v.Body = "factor.title", factorBody{Methods: methods(s.Choices), MaySkip: s.MaySkip, Reason: s.Reason}
+		b := factorBody{Methods: methods(s.Choices), Confirms: s.Confirms, MaySkip: s.MaySkip, Reason: s.Reason}
+		v.Title, v.Body = b.Title(), b
 		return w.page(r, t, pageFactor, v, re)
 	case authn.AskCode:
 		v = v.of(s.User)
@@ -220,8 +221,18 @@ type accountChoice struct {
 // factorBody is the page that offers several ways.
 type factorBody struct {
 	Methods []method
-	MaySkip bool
-	Reason  acr.StepReason
+	// Confirms tells that an address or number is confirmed, not shown.
+	Confirms bool
+	MaySkip  bool
+	Reason   acr.StepReason
+}
+
+// Title is the key of the heading.
+func (b factorBody) Title() string {
+	if b.Confirms {
+		return "confirm.title"
+	}
+	return "factor.title"
 }
 
 // AllLocked reports whether there is nothing to do but to wait.
@@ -243,6 +254,7 @@ type codeBody struct {
 	// typed.
 	Prompt                         string
 	Waits                          bool
+	Confirms                       bool // as of factorBody
 	Others                         []method
 	MaySkip, MayRemember, Remember bool
 	Reason                         acr.StepReason
@@ -251,7 +263,7 @@ type codeBody struct {
 func (w *Web) codeBody(s authn.AskCode) codeBody {
 	b := codeBody{
 		Factor: s.Choice.Factor, Masked: s.Choice.Masked, Digits: s.Digits, Locked: s.Choice.LockedFor,
-		Prompt: s.Prompt, Waits: s.Waits, Others: methods(s.Others), MaySkip: s.MaySkip,
+		Prompt: s.Prompt, Waits: s.Waits, Confirms: s.Confirms, Others: methods(s.Others), MaySkip: s.MaySkip,
 		MayRemember: s.MayRemember, Remember: s.Remember, Reason: s.Reason,
 	}
 	switch b.Factor {
@@ -276,6 +288,8 @@ func (b codeBody) Text() string {
 // Title is the key of the heading.
 func (b codeBody) Title() string {
 	switch {
+	case b.Confirms:
+		return "confirm.title"
 	case b.Waits:
 		return "code.title_waits"
 	case b.Secret():

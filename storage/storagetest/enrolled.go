@@ -241,6 +241,7 @@ func UserSecurity(t *testing.T, o *Opener) {
 		{"an epoch read in a transaction stays until its end", epochsHold},
 		{"concurrent raises are all counted", epochsRace},
 		{"validated is the exact value", validations},
+		{"assigned is not validated", assigned},
 		{"they end with their user", securityEndsWithUser},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, o, nodes) })
@@ -409,6 +410,41 @@ func validations(t *testing.T, o *Opener, nodes []*storage.DB) {
 	clearValidated(2)
 	want(user, path, "b@example.com", false)
 	clearValidated(0)
+}
+
+// assigned are values that an administrator has set: they are not validated, and
+// a validation of the very value stays.
+func assigned(t *testing.T, o *Opener, nodes []*storage.DB) {
+	db, user := nodes[0], NewID(t)
+	const path, value, other = "secondFactorEmail", "a@example.com", "b@example.com"
+	want := func(value string, assigned, validated bool) {
+		t.Helper()
+		is, err := nodes[1].Assigned(t.Context(), user, path, value)
+		_, ok, also := nodes[1].Validated(t.Context(), user, path, value)
+		if is != assigned || ok != validated || err != nil || also != nil {
+			t.Errorf("%s: assigned %v, %v, validated %v, %v, want %v and %v", value, is, err, ok, also, assigned, validated)
+		}
+	}
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(value, false, false)
+	do(db.SetAssigned(t.Context(), user, path, value))
+	want(value, true, false)
+	want(other, false, false)
+	do(db.SetValidated(t.Context(), user, path, value, o.Clock.Now()))
+	want(value, false, true)
+	do(db.SetAssigned(t.Context(), user, path, value))
+	want(value, false, true)
+	do(db.SetAssigned(t.Context(), user, path, other))
+	want(value, false, false)
+	want(other, true, false)
+	_, err := db.ClearValidated(t.Context(), user, path)
+	do(err)
+	want(other, false, false)
 }
 
 func securityEndsWithUser(t *testing.T, o *Opener, nodes []*storage.DB) {

@@ -77,6 +77,7 @@ func (d *Directory) newEngine(ctx context.Context, l *limits, states *state.Seal
 		Delivery: d.Delivery, Outbox: d.db, Audit: d.db, Life: authn.SessionLife{Idle: idle, Absolute: absolute},
 		RememberFor: d.cfg.RememberDevice.Life(), MayEnrol: d.mayEnrol, Skew: d.cfg.SecondFactors.TOTP.Skew, KnownKey: known, PasswordChanged: d.passwordChanged,
 		Compromised: d.passwordCompromised(), Reused: d.loginReused(),
+		Confirmed:      d.valueConfirmed,
 		Federation:     federation,
 		Authenticators: authenticators,
 		Logger:         d.logger, Now: d.now,
@@ -91,6 +92,18 @@ func (d *Directory) newEngine(ctx context.Context, l *limits, states *state.Seal
 // passwordChanged announces that a user has changed the password at a login.
 func (d *Directory) passwordChanged(ctx context.Context, u authn.User, ip string) error {
 	return d.follower.PasswordSet(ctx, scim.Caller{ActorType: "user", UserID: u.ID, IP: ip}, u.ID, u.Object)
+}
+
+// valueConfirmed records that a user has proved a value that an administrator
+// set.
+func (d *Directory) valueConfirmed(ctx context.Context, v authn.Visitor, u authn.User, c authn.Confirmation) error {
+	caller := scim.Caller{ActorType: "user", UserID: u.ID, UserAgent: v.UserAgent, RequestID: v.RequestID}
+	if v.IP.IsValid() {
+		caller.IP = v.IP.String()
+	}
+	return d.follower.AssignedProved(ctx, caller, u.ID, u.Object, validation.Proved{
+		Factor: c.Factor, Value: c.Value, JTI: c.JTI, Provider: c.Provider, At: d.now().UTC().Truncate(time.Microsecond),
+	})
 }
 
 // SendQueuedCodes sends the codes of logins that wait, as every node does again

@@ -21,7 +21,7 @@ func (d *Directory) newFollower() error {
 	if err != nil {
 		return fmt.Errorf("second_factors: %w", err)
 	}
-	d.follower = &validation.Follower{Paths: paths, Records: d.db, Challenges: d.db, Audit: d.db, Lost: d.lostFactor, Held: d.db}
+	d.follower = &validation.Follower{Paths: paths, Records: d.db, Challenges: d.db, Audit: d.db, Lost: d.lostFactor, Held: d.db, Extras: d.db}
 	if d.announces() {
 		d.follower.Notices, d.follower.Now = d.db, d.now
 	}
