@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -73,7 +74,8 @@ func (c *Config) validateAccounts(v *faults) {
 	v.unless(!c.Recovery.UnvalidatedAddresses || !slices.ContainsFunc(c.SelfService.Writable, isEmails), "recovery.unvalidated_addresses",
 		"must be false while self_service.writable lets users write emails")
 	for _, name := range c.SignUp.Attributes {
-		v.oneOf("sign_up.attributes", name, signUpAttributes()...)
+		v.unless(slices.Contains(signUpAttributes(), name), "sign_up.attributes",
+			fmt.Sprintf("must not have %q: there are %s", name, strings.Join(signUpAttributes(), ", ")))
 	}
 	for _, domain := range c.SignUp.Domains {
 		v.unless(domain != "" && !strings.ContainsAny(domain, "@ *"), "sign_up.domains", "must be domains such as example.org, without @ and *")

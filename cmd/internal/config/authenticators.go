@@ -56,7 +56,7 @@ func (c *Config) validateAuthenticators(v *faults) {
 		v.unless(authenticatorName.MatchString(name), key, "must be a name of 2 to 32 lower-case letters, digits and _")
 		u, err := url.Parse(a.URL)
 		v.unless(err == nil && u.Host != "" && u.User == nil && u.Fragment == "", key+".url", "must be the absolute URL of the service")
-		if err == nil {
+		if err == nil && u.Host != "" {
 			v.unless(u.Scheme == "https" || u.Scheme == "http" && a.AllowPrivate, key+".url",
 				"must be an https URL; http only with allow_private, inside your network")
 		}

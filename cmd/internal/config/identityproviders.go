@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -135,7 +136,11 @@ func (c *Config) validateIdentityProviders(v *faults) {
 }
 
 func (p IdentityProvider) validateType(v *faults, key string) {
-	v.oneOf(key+".type", p.Type, ProviderOIDC, ProviderGoogle, ProviderMicrosoft, ProviderFacebook, ProviderSAML)
+	types := []string{ProviderOIDC, ProviderGoogle, ProviderMicrosoft, ProviderFacebook, ProviderSAML}
+	v.oneOf(key+".type", p.Type, types...)
+	if !slices.Contains(types, p.Type) {
+		return // what goes with it cannot be said
+	}
 	only := func(set bool, name string, types ...string) {
 		v.unless(!set || slices.Contains(types, p.Type), key+"."+name, "goes with the type "+strings.Join(types, " or ")+" only")
 	}
@@ -144,6 +149,7 @@ func (p IdentityProvider) validateType(v *faults, key string) {
 	only(len(p.Tenants) > 0, "tenants", ProviderMicrosoft)
 	only(p.APIVersion != "", "api_version", ProviderFacebook)
 	only(p.DialogURL != "" || p.GraphURL != "", "graph_url", ProviderFacebook)
+	only(!reflect.ValueOf(p.SAML).IsZero(), "saml", ProviderSAML)
 	if p.Type == ProviderSAML {
 		p.SAML.validate(v, key+".saml", p.AllowPrivate)
 		v.unless(p.ClientID == "" && p.ClientSecret == "" && p.ClientSecretFile == "", key+".client_id", "is nothing that SAML has")

@@ -62,6 +62,9 @@ func (s setting) set(raw any) error {
 	if !ok {
 		return fmt.Errorf("wants %s, not a %s", s.wants(), shape(raw))
 	}
+	if s.rewritten(raw) {
+		return errors.New("wants text in quotes: without them YAML reads it as a number, and its digits are lost")
+	}
 	switch s.value.Interface().(type) {
 	case time.Duration:
 		d, err := ParseDuration(text)
@@ -88,6 +91,22 @@ func (s setting) set(raw any) error {
 		s.value.SetString(text)
 		return nil
 	}
+}
+
+// rewritten reports whether YAML may have made another text of one without
+// quotes: it reads 0123 as 83, and 40 digits as 1.2e+39. For secrets every number
+// is refused, else those that are not whole.
+func (s setting) rewritten(raw any) bool {
+	if s.value.Kind() != reflect.String {
+		return false
+	}
+	switch raw.(type) {
+	case float64:
+		return true
+	case int, int64, uint64:
+		return s.value.Type() == reflect.TypeFor[Secret]()
+	}
+	return false
 }
 
 // parseBool reads true and false, and the on and off of YAML 1.1.

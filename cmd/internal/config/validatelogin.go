@@ -43,6 +43,7 @@ func (c *Config) validateACRs(v *faults) {
 		if a.Name == "" {
 			key = fmt.Sprint("acrs: entry ", i+1)
 		}
+		v.unless(a.Name != "", key+".name", "must be given: it is what acr_values asks for")
 		chains := len(a.LoginChain) > 0 || len(a.SecondFactorChain) > 0 || a.LoginExpires != nil || a.SecondFactorExpires != nil
 		v.unless(len(a.Needs) == 0 || !chains, key, "must have needs, or login_chain and second_factor_chain, not both")
 		v.unless(!chains || len(a.LoginChain) > 0, key+".login_chain", "must list at least one factor beside the other chain settings")
@@ -112,10 +113,13 @@ func (c *Config) validateConditions(v *faults) {
 func (c *Config) knownACR(v *faults, key, name string) {
 	var names []string
 	for _, a := range c.ACRs {
-		names = append(names, a.Name)
+		if a.Name != "" {
+			names = append(names, a.Name)
+		}
 	}
 	v.unless(slices.Contains(names, name), key,
-		fmt.Sprintf("names %q, which is not one of acrs: %s", name, strings.Join(names, ", ")))
+		fmt.Sprintf("names %q, which is not one of acrs: %s (acrs in the file replace those that are built in: "+
+			"define it, or let %s name another)", name, strings.Join(names, ", "), key))
 }
 
 // scopeName is a scope token (RFC 6749 section 3.3) that a URL and a list of
@@ -232,7 +236,8 @@ func (c *Config) Warnings() []string {
 	for _, a := range c.ACRs {
 		longest := time.Duration(0)
 		for _, n := range a.Needs {
-			if n.MaxAge != nil {
+			// A remembered browser outlives the session.
+			if n.MaxAge != nil && !slices.Contains(n.AnyOf, "device") {
 				longest = max(longest, *n.MaxAge)
 			}
 		}
