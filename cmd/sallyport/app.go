@@ -49,7 +49,7 @@ func (a *app) settings(flags map[string]string) (config.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	return cfg, cfg.Validate()
+	return cfg, server.Check(cfg)
 }
 
 // open opens the data for a command.

@@ -120,7 +120,7 @@ func parseMetadataDocument(text []byte) (*etree.Element, error) {
 		return nil, fmt.Errorf("no XML: %w", err)
 	}
 	if doc.Root() == nil {
-		return nil, errors.New("an empty document")
+		return nil, errors.New("no XML document")
 	}
 	return doc.Root(), nil
 }

@@ -40,10 +40,10 @@ func Examine(ctx context.Context, cfg config.Config, loadErr error, opts Options
 	r := &report{}
 	err := loadErr
 	if err == nil {
-		err = cfg.Validate()
+		err = Check(cfg)
 	}
 	if err == nil {
-		_, err = ACRs(cfg)
+		err = checkNamed(ctx, cfg, opts.withDefaults())
 	}
 	r.add("configuration", err, strings.Join(append([]string{"all settings are usable"}, cfg.Warnings()...), "; "))
 	if err != nil {

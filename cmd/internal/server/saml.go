@@ -40,15 +40,7 @@ func (d *Directory) newSAML(ctx context.Context, p config.IdentityProvider) (fed
 // database, made at the first start with the provider.
 func (d *Directory) samlKey(ctx context.Context, id, file, entityID string) (saml.Key, error) {
 	if file != "" {
-		text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
-		if err != nil {
-			return saml.Key{}, fmt.Errorf("key_file: %w", cause(err))
-		}
-		key, err := saml.ParseKey(text)
-		if err != nil {
-			return saml.Key{}, fmt.Errorf("key_file %s: %w", file, err)
-		}
-		return key, nil
+		return readSAMLKey(file)
 	}
 	text, err := d.db.FederationKey(ctx, id, func() ([]byte, error) {
 		made, err := saml.NewKey(entityID, d.now())
@@ -63,6 +55,18 @@ func (d *Directory) samlKey(ctx context.Context, id, file, entityID string) (sam
 	return saml.ParseKey(text)
 }
 
+func readSAMLKey(file string) (saml.Key, error) {
+	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	if err != nil {
+		return saml.Key{}, fmt.Errorf("key_file %s: %w", file, cause(err))
+	}
+	key, err := saml.ParseKey(text)
+	if err != nil {
+		return saml.Key{}, fmt.Errorf("key_file %s: %w", file, err)
+	}
+	return key, nil
+}
+
 // samlIDP reads the files that say who an identity provider is.
 func samlIDP(c config.SAMLProvider) (saml.IDP, error) {
 	out := saml.IDP{EntityID: c.EntityID, MetadataURL: c.MetadataURL, SSOURL: c.SSOURL}
@@ -70,7 +74,7 @@ func samlIDP(c config.SAMLProvider) (saml.IDP, error) {
 	if c.MetadataFile != "" {
 		text, err := os.ReadFile(c.MetadataFile)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("metadata_file: %w", cause(err)))
+			faults = append(faults, fmt.Errorf("metadata_file %s: %w", c.MetadataFile, cause(err)))
 		}
 		out.Metadata = text
 	}
@@ -89,7 +93,7 @@ func readCertificates(key string, files []string) ([]*x509.Certificate, error) {
 	for _, file := range files {
 		text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", key, cause(err))
+			return nil, fmt.Errorf("%s: %s: %w", key, file, cause(err))
 		}
 		certificates, err := saml.ParseCertificates(text)
 		if err != nil {
