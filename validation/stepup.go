@@ -35,6 +35,9 @@ type StepUpConfig struct {
 	Held     HoldingStore
 	Paths    *Paths
 	Now      func() time.Time
+	// Plugged reports whether the user has a factor that a service of others
+	// judges; nil: there is no such service.
+	Plugged func(ctx context.Context, userID string, user schema.Object) (bool, error)
 
 	// Age is how old a second factor may be, LoginAge a login of a user who has
 	// no second factor.
@@ -103,11 +106,11 @@ func (s *StepUp) Check(ctx context.Context, caller scim.Caller, userID string, u
 	if recent(session.RecoveredAt, now, s.cfg.Age) {
 		return nil
 	}
-	enrolled, err := s.enrolled(ctx, userID, user)
+	better, other, err := s.enrolled(ctx, userID, user)
 	if err != nil {
 		return fmt.Errorf("step-up: %w", err)
 	}
-	if enrolled {
+	if better || other {
 		return s.demandFactor()
 	}
 	// A second factor is a proof of a login too: whoever gave one later than
@@ -168,8 +171,11 @@ func enabledFlag(user schema.Object) any {
 
 // enrolled reports whether the user has a second factor: a value that is
 // validated now, an app, a further address or number, or a passkey. Neither the
-// flag nor a pause after failures matters, nor whether it is switched off.
-func (s *StepUp) enrolled(ctx context.Context, userID string, user schema.Object) (bool, error) {
+// flag nor a pause after failures matters, nor whether it is switched off. Of
+// who has none, other tells that there is a second password, or something that
+// services of others judge, while second factors are switched on: a user need
+// not have set these up.
+func (s *StepUp) enrolled(ctx context.Context, userID string, user schema.Object) (better, other bool, err error) {
 	for _, p := range s.cfg.Paths.All() {
 		value := p.Get(user)
 		if value == "" {
@@ -177,14 +183,24 @@ func (s *StepUp) enrolled(ctx context.Context, userID string, user schema.Object
 		}
 		_, ok, err := s.cfg.Records.Validated(ctx, userID, p.canonical, p.comparable(value))
 		if ok || err != nil {
-			return ok, err
+			return ok, false, err
 		}
 	}
 	has, err := s.cfg.Held.Holdings(ctx, userID)
 	if err != nil {
-		return false, fmt.Errorf("read credentials: %w", err)
+		return false, false, fmt.Errorf("read credentials: %w", err)
 	}
-	return has.App != nil || len(has.Apps)+len(has.Addresses)+len(has.Passkeys) > 0, nil
+	if has.App != nil || len(has.Apps)+len(has.Addresses)+len(has.Passkeys) > 0 {
+		return true, false, nil
+	}
+	if !SecondFactorEnabled(user) || has.SecondPassword == "" && s.cfg.Plugged == nil {
+		return false, false, nil
+	}
+	if has.SecondPassword != "" {
+		return false, true, nil
+	}
+	other, err = s.cfg.Plugged(ctx, userID, user)
+	return false, other, err
 }
 
 // recent reports whether a proof was given at most age ago, by the server's

@@ -27,7 +27,7 @@ func (d *Directory) newAccount() (*web.Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.engine.Handle(web.PurposeAccount, accountPurpose{policy: policy, users: d.db, stepUp: d.stepUp})
+	d.engine.Handle(web.PurposeAccount, accountPurpose{policy: policy, users: d.db, stepUp: d.stepUp, others: plugged(d.cfg)})
 	return &web.Account{Logins: d.engine, Links: d.engine, Devices: d.engine, Credentials: credentials}, nil
 }
 
@@ -56,6 +56,7 @@ type accountPurpose struct {
 	policy oidc.Policy
 	users  authn.UserStore
 	stepUp *validation.StepUp
+	others []acr.Plugged // judged by services of others
 }
 
 var _ authn.Purpose = accountPurpose{}
@@ -89,11 +90,11 @@ func (a accountPurpose) Requirement(ctx context.Context, t authn.Txn) (acr.Requi
 	if err != nil {
 		return acr.Requirement{}, fmt.Errorf("read user: %w", err)
 	}
-	factor, age, err := a.stepUp.Asks(ctx, user.ID, user.Object)
+	need, err := a.stepUp.Asks(ctx, user.ID, user.Object)
 	if err != nil {
 		return acr.Requirement{}, err
 	}
-	r.Candidates = recentACRs(factor, age-stepUpMargin)
+	r.Candidates = recentACRs(need, a.others)
 	return r, nil
 }
 
@@ -112,7 +113,8 @@ func (a accountPurpose) named(names ...string) []acr.ACR {
 // recentACRs ask for what the step-up rule takes: a second factor on top of
 // whatever began the session, or a passkey that verifies its user by itself; of
 // a user who has neither, a login.
-func recentACRs(factor bool, age time.Duration) []acr.ACR {
+func recentACRs(need validation.Need, others []acr.Plugged) []acr.ACR {
+	age := need.Age - stepUpMargin
 	var first, second []acr.Factor
 	for _, f := range acr.Factors() {
 		if f.First() {
@@ -120,11 +122,16 @@ func recentACRs(factor bool, age time.Duration) []acr.ACR {
 		}
 		// A recovery code stands in for a factor that is lost, so that another one
 		// can be set up.
-		if f.Enrolable() || f == acr.RecoveryCode {
+		if f.Enrolable() || f == acr.RecoveryCode || f == acr.SecondPassword && need.Any {
 			second = append(second, f)
 		}
 	}
-	if !factor {
+	for _, p := range others {
+		if p.Category != acr.Knowledge || need.Any {
+			second = append(second, p.Factor)
+		}
+	}
+	if !need.Factor {
 		return []acr.ACR{{Name: web.PurposeAccount, Needs: []acr.Need{{AnyOf: first, MaxAge: &age}}}}
 	}
 	return []acr.ACR{

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/validation"
@@ -12,10 +13,31 @@ import (
 // change, by whatever route.
 func (d *Directory) newStepUp() (*validation.StepUp, error) {
 	c := d.cfg.SecondFactors.StepUp
+	others, err := d.remoteAuthenticators()
+	if err != nil {
+		return nil, err
+	}
 	return validation.NewStepUp(validation.StepUpConfig{
-		Sessions: d.db, Records: d.db, Held: d.db, Paths: d.follower.Paths, Now: d.now,
+		Sessions: d.db, Records: d.db, Held: d.db, Paths: d.follower.Paths, Now: d.now, Plugged: heldBy(others),
 		Age: c.Age, LoginAge: c.LoginAge, ACR: c.ACR, LoginACR: c.LoginACR,
 	})
+}
+
+// heldBy reports whether a user has a factor that one of the authenticators
+// judges.
+func heldBy(all []authn.Authenticator) func(context.Context, string, schema.Object) (bool, error) {
+	if len(all) == 0 {
+		return nil
+	}
+	return func(ctx context.Context, userID string, user schema.Object) (bool, error) {
+		for _, a := range all {
+			found, err := a.Credentials(ctx, authn.User{ID: userID, Object: user}, validation.Holdings{})
+			if err != nil || len(found) > 0 {
+				return len(found) > 0, err
+			}
+		}
+		return false, nil
+	}
 }
 
 // endLogins ends all that a user is logged in to, in the transaction of what

@@ -69,9 +69,9 @@ func TestEnrolWhileLoggingIn(t *testing.T) {
 	}, enrolOnTheWay)
 }
 
-// The second half of TestPeer_3 (Keycloak CVE-2026-94218): whatever is begun anew while an
+// TestPeer_3_Enrolment: Keycloak CVE-2026-94218. Whatever is begun anew while an
 // enrolment is forced, no code is issued before it.
-func TestEnrolmentSurvivesARestart(t *testing.T) {
+func TestPeer_3_Enrolment(t *testing.T) {
 	t.Parallel()
 	eachTown(t, func(t *testing.T, w town) {
 		app := w.Application(t, oidc.Client{Trusted: true})
