@@ -71,12 +71,22 @@ func (c *Credentials) SwitchOff(ctx context.Context, o Owner, id string) error {
 	return c.turn(ctx, t, id, "off")
 }
 
-// SwitchOn puts it back. It asks for no recent proof, for it may be the only
-// credential that one could be given by.
+// SwitchOn puts it back, which is a way to log in more: it asks for a recent
+// proof while there is a second factor to give one by. With every one of them off
+// it asks for none, for nobody could give it.
 func (c *Credentials) SwitchOn(ctx context.Context, o Owner, id string) error {
 	t, err := c.target(ctx, o)
 	if err != nil {
 		return err
+	}
+	all, _, err := c.list(ctx, t)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(all, func(one Credential) bool { return secondFactor(one) && !one.Off }) {
+		if t, err = c.fresh(ctx, o); err != nil {
+			return err
+		}
 	}
 	return c.turn(ctx, t, id, "on")
 }

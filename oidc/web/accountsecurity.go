@@ -137,7 +137,8 @@ func (m *member) switchSecond() error {
 }
 
 // switchOn puts a credential back that was switched off. It stands on the list,
-// where no recent proof is asked for: there may be nothing to give one with.
+// where no recent proof is asked for to begin with: there may be nothing to give
+// one with.
 func (m *member) switchOn() error {
 	err := m.web.cfg.Account.Credentials.SwitchOn(m.ctx(), m.owner, m.form.Get("credential"))
 	if errors.Is(err, validation.ErrNoCredential) {

@@ -40,6 +40,27 @@ func TestAccountAllOff(t *testing.T) {
 	}
 }
 
+// TestAccountSwitchOnIsAChange: a factor that its owner has switched off, for the
+// telephone was lost, comes back by a recent proof of another one only.
+func TestAccountSwitchOnIsAChange(t *testing.T) {
+	t.Parallel()
+	w := newAccountWorld(t)
+	w.uses(w.addApp("Lost"), "Lost")
+	kept := w.addApp("Kept")
+	w.clock.advance(time.Minute)
+	p := w.said(w.b.Submit(w.open(w.credential("Lost")), "off"), "/account/security", "Switched off.")
+	id := between(t, p.Body, `name="credential" value="`, `"`)
+	w.clock.advance(6 * time.Minute)
+	p = w.b.Submit(w.b.Open("/account/security"), "on", "credential", id)
+	if p.Kind() != servertest.KindFactor && p.Kind() != servertest.KindCode {
+		t.Fatalf("switched on with an old proof: %s %s", p.URL, p.Text())
+	}
+	w.said(w.b.Open("/account/security"), "/account/security", "Switched off.")
+	w.uses(kept, "Kept")
+	w.b.LogIn(p, w.who)
+	w.said(w.b.Submit(w.b.Open("/account/security"), "on", "credential", id), "/account/security", "It was switched on.")
+}
+
 // TestAccountSameAddress: an address is one credential, wherever it stands.
 func TestAccountSameAddress(t *testing.T) {
 	t.Parallel()
