@@ -59,7 +59,7 @@ func everyFlag(t *testing.T) []string {
 		"--origin https://b.example --auth-method private_key_jwt --jwks " + file + " --grant-type device_code " +
 		"--scope openid --permitted-acr MFA --required-acr MFA --acr-unmet fail --acr-unmet-error interaction_required " +
 		"--default-max-age 5m --id-token-alg ES256 --opaque-access-tokens --dpop --require-pkce --require-par " +
-		"--refresh-grace 5s --drop-elevation-on-refresh --trusted --profile rfc --domain hr")
+		"--refresh-grace 5s --drop-elevation-on-refresh --trusted --first-party --login-uri https://a.example/login --profile rfc --domain hr")
 }
 
 // What an operator may say about a client has a flag. What is left is the

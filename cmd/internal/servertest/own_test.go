@@ -95,6 +95,7 @@ func TestSelfServiceWritable(t *testing.T) {
 	w := newWorld(t, "sqlite")
 	cfg := w.Config
 	cfg.SelfService.Writable = []string{"title", `emails[type eq "home"].value`}
+	cfg.Recovery.UnvalidatedAddresses = false
 	w.Server = startTwin(t, w, cfg)
 	token := w.own()
 	w.as(token, http.StatusOK, http.MethodPatch, me(""), patchBody(`"op":"add","path":"title","value":"Dr"`))
