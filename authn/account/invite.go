@@ -67,6 +67,7 @@ var ErrNoAddress = errors.New("the user has no such e-mail address")
 
 // Invite makes a link by which a user sets a password, and queues its message.
 // It works once and for a short time; the password of now stays good until then.
+// Earlier links of the user are good no more: the administrator's newest one is.
 func (s *Service) Invite(ctx context.Context, in Invitation) (Invited, error) {
 	u, err := s.cfg.Users.UserByID(ctx, in.UserID)
 	if err != nil {
@@ -105,6 +106,9 @@ func (s *Service) Invite(ctx context.Context, in Invitation) (Invited, error) {
 	err = s.cfg.Tx.InTx(ctx, func(ctx context.Context) error {
 		if err := s.cfg.Store.InsertFlow(ctx, f); err != nil {
 			return fmt.Errorf("store invitation: %w", err)
+		}
+		if _, err := s.cfg.Store.EndFlows(ctx, u.ID, f.ID, now); err != nil {
+			return fmt.Errorf("end earlier links: %w", err)
 		}
 		if in.Print {
 			e := event(Visitor{}, f, audit.PasswordResetRequested, detail{})

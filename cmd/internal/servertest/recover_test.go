@@ -351,6 +351,32 @@ func TestInvitation(t *testing.T) {
 	})
 }
 
+// TestInvitationReplacesEarlier: of several invitations the newest is good, so
+// that one that went to a wrong place can be taken back.
+func TestInvitationReplacesEarlier(t *testing.T) {
+	t.Parallel()
+	eachTown(t, func(t *testing.T, w town) {
+		who := w.NewPerson(t, "ann")
+		invite := func() string {
+			in, err := w.Directory().Invite(t.Context(), account.Invitation{UserID: who.ID, Print: true, By: byCommand()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return in.Link
+		}
+		first := invite()
+		waiting := w.Browser(t)
+		p := waiting.Submit(waiting.Open(first), "link")
+		second := invite()
+		wantRefused(t, "the earlier link", w.Browser(t).Open(first), http.StatusGone)
+		wantRefused(t, "a page of the earlier link", waiting.Submit(p, "password", "new_password", newWords), http.StatusGone)
+		b := w.Browser(t)
+		if p := b.Submit(b.Submit(b.Open(second), "link"), "password", "new_password", newWords); !strings.Contains(p.Text(), "Your password was set") {
+			t.Errorf("the newest link: %d %s", p.Status, p.Text())
+		}
+	})
+}
+
 // TestRecoveryReopens: factors that wrong tries have closed are open again, and
 // the password works in spite of its ceiling (security.md 1, 2.2).
 func TestRecoveryReopens(t *testing.T) {
