@@ -139,12 +139,12 @@ func (d *Directory) createFederated(ctx context.Context, p federated.Provider, i
 	}
 	caller := scim.Caller{ActorType: "provider", Name: p.ID, Scopes: []string{scim.ScopeAdmin}}
 	rt := d.Registry.ByName("User")
-	taken, err := d.claims(ctx, p, id, body)
+	why, err := d.claims(ctx, p, id, body)
 	if err != nil {
 		return authn.User{}, err
 	}
-	if taken {
-		d.logger.WarnContext(ctx, "user of a provider was not made: the name or address is another's", "provider", p.ID)
+	if why != "" {
+		d.logger.WarnContext(ctx, "user of a provider was not made", "provider", p.ID, "reason", why)
 		return authn.User{}, authn.ErrNoUser
 	}
 	made, err := d.Service.Create(ctx, caller, rt, body, scim.Request{})
@@ -163,10 +163,10 @@ func (d *Directory) createFederated(ctx context.Context, p federated.Provider, i
 	return d.db.UserByID(ctx, made.ID)
 }
 
-// claims reports whether a new user would go by what is another user's: by a
-// name or address that logs somebody in already, or by an address that nobody
-// vouches for, by which another provider would find its owner.
-func (d *Directory) claims(ctx context.Context, p federated.Provider, id federated.Identity, body schema.Object) (bool, error) {
+// claims says why a new user would go by what is another user's: by a name or
+// address that logs somebody in already, or by an address that nobody vouches for,
+// by which a provider would find its owner; "" if it would not.
+func (d *Directory) claims(ctx context.Context, p federated.Provider, id federated.Identity, body schema.Object) (string, error) {
 	name, _ := body["userName"].(string)
 	names := []string{name}
 	vouched, _ := p.Trust.Address(id)
@@ -175,21 +175,24 @@ func (d *Directory) claims(ctx context.Context, p federated.Provider, id federat
 		o, _ := item.(schema.Object)
 		address, _ := o["value"].(string)
 		if !strings.EqualFold(address, vouched) && d.linksBy(address) {
-			return true, nil
+			return "the address is of a domain by which users are linked, and the provider has not verified it", nil
 		}
 		names = append(names, address)
 	}
 	for _, name := range names {
 		_, err := d.db.UserByLogin(ctx, name)
-		if err == nil || !errors.Is(err, authn.ErrNoUser) {
-			return err == nil, err
+		if err != nil && !errors.Is(err, authn.ErrNoUser) {
+			return "", err
 		}
-		known, err := d.db.UsersByAddress(ctx, name, 1)
-		if len(known) > 0 || err != nil {
-			return err == nil, err
+		known, kerr := d.db.UsersByAddress(ctx, name, 1)
+		if kerr != nil {
+			return "", kerr
+		}
+		if err == nil || len(known) > 0 {
+			return "the user name or address is another user's", nil
 		}
 	}
-	return false, nil
+	return "", nil
 }
 
 // linksBy reports whether some provider links by addresses of this domain.
