@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/audit"
@@ -236,12 +238,24 @@ func TestFederatedUnlinked(t *testing.T) {
 		if len(sessions[0].Proofs) != 2 {
 			t.Fatalf("proofs = %+v, want that of the login and the factor it stands for", sessions[0].Proofs)
 		}
+		now := w.o.Clock.Now()
+		w.check(w.db.AddDevice(t.Context(), authn.Device{
+			ID: uuid.Must(uuid.NewV7()).String(), UserID: w.ann, SecretHash: session.Hash("x"), CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+		}))
+		_, begun, err := w.db.Epochs(t.Context(), w.ann, "external_identity")
+		w.check(err)
 		by := authn.Linker{Visitor: here.v, UserID: w.ann, SessionID: sessions[0].ID}
 		if err := w.engine.Unlink(t.Context(), by, "corp"); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.engine.Unlink(t.Context(), by, "corp"); !errors.Is(err, authn.ErrNotLinked) {
 			t.Errorf("second Unlink = %v, want ErrNotLinked", err)
+		}
+		if devices, err := w.db.Devices(t.Context(), w.ann, now); err != nil || len(devices) != 0 {
+			t.Errorf("remembered browsers = %+v, %v, want none", devices, err)
+		}
+		if _, epoch, err := w.db.Epochs(t.Context(), w.ann, "external_identity"); err != nil || epoch == begun {
+			t.Errorf("epoch = %d, %v, want another: what was begun to link is void", epoch, err)
 		}
 		left, err := w.db.SessionByID(t.Context(), sessions[0].ID, w.o.Clock.Now())
 		if err != nil || len(left.Proofs) != 0 {
@@ -252,6 +266,60 @@ func TestFederatedUnlinked(t *testing.T) {
 		}
 		if !slices.Equal(w.told, []bool{false}) {
 			t.Errorf("told = %v", w.told)
+		}
+	})
+}
+
+// TestLinkRace: of many users who link one account elsewhere at the same time
+// one gets it, whatever the order of the steps.
+func TestLinkRace(t *testing.T) {
+	t.Parallel()
+	eachWorldAbroad(t, func(t *testing.T, w *worldAbroad) {
+		type party struct {
+			b      *browser
+			answer federated.Answer
+		}
+		var all []party
+		for range 4 {
+			for user, secret := range map[string]string{"ann": annPassword, "bob": bobPassword} {
+				b := w.browser()
+				id := b.begin(abroadWant())
+				b.mustLogin(id, user, secret)
+				ready := b.mustIssue(id)
+				to, _, err := w.engine.BeginLink(t.Context(), authn.Linker{Visitor: b.v, UserID: ready.User.ID, SessionID: ready.Session.ID}, "corp")
+				w.check(err)
+				u, err := url.Parse(to.URL)
+				w.check(err)
+				all = append(all, party{b, federated.Answer{Provider: "corp", State: u.Query().Get("state"), Params: u.Query()}})
+			}
+		}
+		var mu sync.Mutex
+		owners := map[string]int{}
+		taken := 0
+		var wg sync.WaitGroup
+		for _, p := range all {
+			wg.Go(func() {
+				back, _, err := w.engine.Returned(t.Context(), p.b.v, p.answer)
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err == nil && back.Linked != nil:
+					owners[back.Linked.UserID]++
+				case errors.Is(err, authn.ErrLinkTaken):
+					taken++
+				default:
+					t.Errorf("Returned = %+v, %v", back, err)
+				}
+			})
+		}
+		wg.Wait()
+		// The owner's other tries end well or find it linked; all others are refused.
+		if len(owners) != 1 || taken < len(all)/2 {
+			t.Errorf("owners = %v, refused %d of %d, want one owner", owners, taken, len(all))
+		}
+		link, err := w.db.Link(t.Context(), "corp", "https://corp.example", "zoe")
+		if err != nil || owners[link.UserID] == 0 {
+			t.Errorf("link = %+v, %v", link, err)
 		}
 	})
 }

@@ -205,8 +205,12 @@ func (e *Engine) returnedLink(ctx context.Context, v Visitor, a federated.Answer
 	return &link, nil
 }
 
+// factorIdentity names linked accounts in the epochs of factors.
+const factorIdentity = "external_identity"
+
 // Unlink takes an account at a provider from a user. What was shown with it
-// counts no more, and all other sessions of the user end (security.md 6).
+// counts no more, remembered browsers and what was begun to link are forgotten,
+// and all other sessions of the user end (security.md 6).
 func (e *Engine) Unlink(ctx context.Context, by Linker, provider string) error {
 	if e.cfg.Federation == nil {
 		return ErrNotLinked
@@ -226,6 +230,9 @@ func (e *Engine) Unlink(ctx context.Context, by Linker, provider string) error {
 		}
 		if err := e.forgetLink(ctx, gone); err != nil {
 			return err
+		}
+		if err := e.cfg.Records.BumpFactorEpoch(ctx, by.UserID, factorIdentity); err != nil {
+			return fmt.Errorf("end what was begun to link: %w", err)
 		}
 		ev := by.event(audit.FederationUnlinked, loginDetail{Upstream: provider, Issuer: gone.Issuer, Subject: gone.Subject})
 		return errors.Join(e.record(ctx, ev), e.linkChanged(ctx, by.Visitor, u, false))
