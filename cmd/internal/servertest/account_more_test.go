@@ -228,3 +228,58 @@ func TestAccountEnds(t *testing.T) {
 		t.Errorf("a form of an inactive user led to %s: %s", p.URL, p.Text())
 	}
 }
+
+// TestAccountEveryFormIsFresh: with a proof that is too old no form of the account
+// changes anything, though its page was opened in time (security.md 6).
+func TestAccountEveryFormIsFresh(t *testing.T) {
+	t.Parallel()
+	w := newAccountWorld(t)
+	w.uses(w.addApp("Phone"), "Phone")
+	w.clock.advance(time.Minute)
+	w.addEmail("nora@example.com", "Mail")
+	phone, mail := w.credential("Phone"), w.credential("Mail")
+	w.open(phone) // the last proof
+	token := func(path, form string) string {
+		t.Helper()
+		value, ok := w.b.Open(path).Value(form, "csrf")
+		if !ok {
+			t.Fatalf("no form %q at %s", form, path)
+		}
+		return value
+	}
+	const root = "/account/security"
+	list, one := token(root, "second-factor"), token(phone, "remove")
+	forms := []struct {
+		path string
+		form url.Values
+	}{
+		{phone + "/remove", url.Values{"csrf": {one}}},
+		{phone + "/off", url.Values{"csrf": {one}}},
+		{phone + "/prefer", url.Values{"csrf": {one}, "factor": {"totp"}}},
+		{phone + "/rename", url.Values{"csrf": {one}, "name": {"Stolen"}}},
+		{mail + "/remove", url.Values{"csrf": {one}}},
+		{root + "/second-factor", url.Values{"csrf": {list}, "to": {"off"}}},
+		{root + "/identity/corp/link", url.Values{"csrf": {list}}},
+		{root + "/identity/corp/unlink", url.Values{"csrf": {list}}},
+		{root + "/app", url.Values{"csrf": {token(root+"/app", "app")}}},
+		{root + "/email", url.Values{"csrf": {token(root+"/email", "email")}, "value": {"eve@example.org"}}},
+		{root + "/password", url.Values{
+			"csrf": {token(root+"/password", "password")}, "current_password": {w.who.Password}, "new_password": {newWords},
+		}},
+		{root + "/second-password", url.Values{"csrf": {token(root+"/second-password", "second-password")}, "new_password": {newWords}}},
+		{root + "/passkey", url.Values{"csrf": {token(root+"/passkey", "passkey")}, "answer": {"{}"}}},
+		{root + "/passkey/options", url.Values{"csrf": {token(root+"/passkey", "passkey")}}},
+		{root + "/recovery", url.Values{"csrf": {token(root+"/recovery", "recovery")}}},
+	}
+	before := w.said(w.b.Open(root), root, "Phone").Text()
+	w.clock.advance(6 * time.Minute)
+	for _, c := range forms {
+		p := w.b.Post(c.path, c.form)
+		if p.Kind() != servertest.KindFactor && p.Kind() != servertest.KindCode {
+			t.Errorf("%s: %d at %s, want the login:\n%s", c.path, p.Status, p.URL, p.Text())
+		}
+	}
+	if after := w.said(w.b.Open(root), root, "Phone").Text(); after != before {
+		t.Errorf("changed from\n%s\nto\n%s", before, after)
+	}
+}
