@@ -81,8 +81,9 @@ func decodeBase32(text string) (totp.Secret, error) {
 
 // MoveIn takes over what a user logs in with in another system, so that nobody
 // has to enrol again. It joins the transaction of ctx. What the user has here
-// already stays: a password, an app, and what is validated are never replaced, so
-// that it may run again at any time. The errors are fit to be shown.
+// already stays: a password, an app, and what is validated are never replaced,
+// nor does an app come back that was removed here, so that it may run again at
+// any time. The errors are fit to be shown.
 func (c *Credentials) MoveIn(ctx context.Context, caller scim.Caller, userID string, m Moved) error {
 	if m.ConfirmedBy == "" {
 		return errors.New("nobody has confirmed the credentials")
@@ -140,6 +141,10 @@ func (c *Credentials) moveApp(ctx context.Context, t Target, m Moved) (bool, err
 	}
 	has, err := c.s.cfg.Secrets.HasTOTP(ctx, t.User.ID)
 	if err != nil || has {
+		return false, err
+	}
+	// The epoch is raised by whatever enrols or removes an app.
+	if _, epoch, err := c.s.cfg.Records.Epochs(ctx, t.User.ID, factorTOTP); err != nil || epoch != 0 {
 		return false, err
 	}
 	if err := c.s.cfg.Secrets.PutTOTP(ctx, enrolment); err != nil {

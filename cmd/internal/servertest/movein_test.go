@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport-id/sallyport/cmd/internal/servertest"
 	"github.com/sallyport-id/sallyport/cmd/internal/transfer"
 	"github.com/sallyport-id/sallyport/oidc"
+	"github.com/sallyport-id/sallyport/validation"
 )
 
 // movedPassword is the password of the hashes below, which other programs made;
@@ -195,6 +196,46 @@ func TestMoveInRefusals(t *testing.T) {
 	r := w.Do(t, http.MethodGet, `/scim/v2/Users?filter=userName+eq+"bob"`, w.Token(t, "compat"), "")
 	if !strings.Contains(r.Body, `"totalResults":0`) {
 		t.Errorf("a refused row left its user: %s", r.Body)
+	}
+}
+
+// An app that was removed here, for its telephone was stolen, does not come back
+// with the next run of the same import.
+func TestMoveInBringsNoRemovedAppBack(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"sqlite", "postgres"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t, kind)
+			row := movedRow(t, "ann", map[string]any{"totpSecret": movedSecret})
+			w.importRows(t, row)
+			all, err := w.Directory().Credentials()
+			if err != nil {
+				t.Fatal(err)
+			}
+			apps := func() (n int) {
+				v, err := all.ListOf(t.Context(), command("list"), w.userID(t, "ann"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, c := range v.Credentials {
+					if c.Kind == validation.CredentialTOTP {
+						n++
+					}
+				}
+				return n
+			}
+			if n := apps(); n != 1 {
+				t.Fatalf("%d apps were moved in, want 1", n)
+			}
+			if _, err := all.Reset(t.Context(), command("reset"), validation.ResetFactors{UserID: w.userID(t, "ann"), Reason: "stolen"}); err != nil {
+				t.Fatal(err)
+			}
+			w.importRows(t, row)
+			if n := apps(); n != 0 {
+				t.Errorf("%d apps after the second import, want none", n)
+			}
+		})
 	}
 }
 
