@@ -10,6 +10,7 @@ import (
 	"github.com/descope/virtualwebauthn"
 
 	"github.com/sallyport-id/sallyport/authn/audit"
+	"github.com/sallyport-id/sallyport/cmd/internal/config"
 	"github.com/sallyport-id/sallyport/cmd/internal/servertest"
 	"github.com/sallyport-id/sallyport/oidc"
 	"github.com/sallyport-id/sallyport/scim"
@@ -28,7 +29,12 @@ type keyWorld struct {
 
 func newKeyWorld(t *testing.T) *keyWorld {
 	t.Helper()
-	w := &keyWorld{world: newWorld(t, "sqlite", withPasskeys)}
+	return newKeyWorldOn(t, "sqlite")
+}
+
+func newKeyWorldOn(t *testing.T, kind string, edits ...func(*config.Config)) *keyWorld {
+	t.Helper()
+	w := &keyWorld{world: newWorld(t, kind, append([]func(*config.Config){withPasskeys}, edits...)...)}
 	w.b = w.Browser(t)
 	w.who = w.NewPerson(t, "ida.flint")
 	w.app = w.Application(t, oidc.Client{Trusted: true, Scopes: append(scim.OwnScopes(), "openid")})
