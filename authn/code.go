@@ -82,6 +82,9 @@ func (e *Engine) wrong(ctx context.Context, p *position, t try) error {
 	}
 	switch {
 	case t.tally.Disabled:
+		if err := e.warn(ctx, p.visitor, p.held.user, delivery.NoticeFactorDisabled); err != nil {
+			return err
+		}
 		return e.refuse(ctx, e.codeEvent(p, t, audit.FactorDisabled, throttle.LimitFactorDisabled), throttle.LimitFactorDisabled, answer)
 	case t.tally.ClosedUntil.After(e.now()):
 		answer.RetryAfter = t.tally.ClosedUntil.Sub(e.now())

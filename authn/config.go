@@ -139,6 +139,10 @@ type Config struct {
 	// PasswordChanged, if set, follows a password that was changed while logging
 	// in, in its transaction: the user is told.
 	PasswordChanged func(ctx context.Context, u User, ip string) error
+	// Warn, if set, leaves a notice for a user of what may be somebody else's doing,
+	// in the transaction of ctx if there is one: a login with a browser that has no
+	// mark of an earlier one, and failures that have reached their ceiling.
+	Warn func(ctx context.Context, v Visitor, u User, kind delivery.NoticeKind) error
 	// Compromised, if set, tells whether a password in use stands in a list of
 	// breached ones: then it must be changed. An error means that this could not
 	// be found out, and keeps nobody out.

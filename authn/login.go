@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/validation"
+	"github.com/sallyport-id/sallyport/validation/delivery"
 	"github.com/sallyport-id/sallyport/validation/throttle"
 )
 
@@ -107,6 +108,11 @@ func (e *Engine) password(ctx context.Context, p *position, user User, try throt
 		reason = string(BadCredentials)
 	}
 	if reason != "" {
+		if d.Last { // told once, when the ceiling is reached
+			if err := e.warn(ctx, p.visitor, user, delivery.NoticePasswordPaused); err != nil {
+				return Grants{}, err
+			}
+		}
 		return Grants{}, refused(audit.LoginRefused, reason, 0)
 	}
 	return e.passwordRight(ctx, p, user, try, hash, text)

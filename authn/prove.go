@@ -68,6 +68,9 @@ func (e *Engine) prove(ctx context.Context, p *position, s shown) (Grants, error
 		}
 		grants = Grants{Sessions: secretsWith(secret, p.others(taker), "")}
 		if s.first {
+			if err := e.meet(ctx, p, u, taker); err != nil {
+				return err
+			}
 			grants.Known = e.marksWith(p.visitor, u)
 		}
 		if err := e.used(ctx, p, s, was.Remember, &grants); err != nil {

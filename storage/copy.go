@@ -105,7 +105,7 @@ func copyTables() []copyTable {
 			"user_id", "id", "kid", "sealed", "algorithm", "digits", "period", "last_step", "created_at",
 		}},
 		{name: "user_security", order: "user_id", columns: []string{
-			"user_id", "credential_epoch", "?must_change", "must_change_reason",
+			"user_id", "credential_epoch", "?must_change", "must_change_reason", "logged_in_at",
 		}},
 		{name: "factor_epochs", order: "user_id, factor", columns: []string{"user_id", "factor", "epoch"}},
 		{name: "validations", order: "user_id, path", columns: []string{"user_id", "path", "value_hash", "validated_at"}},

@@ -114,12 +114,8 @@ func (db *DB) CountPassword(ctx context.Context, account, bucket []byte, now tim
 		return throttle.Decision{}, throttle.ErrInTransaction
 	}
 	var decision throttle.Decision
-	ceiling := int64(r.Ceiling)
-	if r.Known {
-		ceiling = noCeiling
-	}
 	err := db.InTx(ctx, func(ctx context.Context) (err error) {
-		decision, err = db.countBoth(ctx, account, bucket, now, r.Delay, ceiling)
+		decision, err = db.countBoth(ctx, account, bucket, now, r)
 		if err == nil && !decision.Allowed {
 			return errLimited
 		}
@@ -136,12 +132,16 @@ func (db *DB) CountPassword(ctx context.Context, account, bucket []byte, now tim
 
 // countBoth counts for the account, then for the bucket; the first to refuse
 // decides.
-func (db *DB) countBoth(ctx context.Context, account, bucket []byte, now time.Time, delay func(int) time.Duration, ceiling int64) (throttle.Decision, error) {
+func (db *DB) countBoth(ctx context.Context, account, bucket []byte, now time.Time, r throttle.PasswordRule) (throttle.Decision, error) {
 	w, err := db.writer(ctx)
 	if err != nil {
 		return throttle.Decision{}, err
 	}
-	_, ok, err := db.countPassword(ctx, w, scopeAccount, account, now, ceiling)
+	ceiling := int64(r.Ceiling)
+	if r.Known {
+		ceiling = noCeiling
+	}
+	inRow, ok, err := db.countPassword(ctx, w, scopeAccount, account, now, ceiling)
 	if err != nil || !ok {
 		return throttle.Decision{Limit: throttle.LimitPasswordCeiling}, err
 	}
@@ -154,11 +154,11 @@ func (db *DB) countBoth(ctx context.Context, account, bucket []byte, now time.Ti
 			"SELECT not_before FROM password_failures WHERE scope = $1 AND key = $2", scopeBucket, bucket)
 		return throttle.Decision{RetryAfter: wait, Limit: throttle.LimitPasswordDelay}, err
 	}
-	if pause := delay(n); pause > 0 {
+	if pause := r.Delay(n); pause > 0 {
 		_, err = w.ExecContext(ctx, "UPDATE password_failures SET not_before = $1 WHERE scope = $2 AND key = $3",
 			micros(now.Add(pause)), scopeBucket, bucket)
 	}
-	return throttle.Decision{Allowed: true}, db.sqlError(ctx, "delay password", err)
+	return throttle.Decision{Allowed: true, Last: inRow == r.Ceiling}, db.sqlError(ctx, "delay password", err)
 }
 
 // countPassword adds one failure to a row; ok is false if it takes none.

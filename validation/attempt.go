@@ -8,6 +8,7 @@ import (
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/validation/challenge"
+	"github.com/sallyport-id/sallyport/validation/delivery"
 	"github.com/sallyport-id/sallyport/validation/state"
 	"github.com/sallyport-id/sallyport/validation/throttle"
 )
@@ -156,6 +157,10 @@ func (s *Service) wrong(ctx context.Context, t Target, p proof, tally throttle.T
 	}
 	switch {
 	case tally.Disabled:
+		err := s.cfg.Follower.announce(context.WithoutCancel(ctx), t.Caller, t.User.ID, t.User.Object, delivery.NoticeFactorDisabled)
+		if err != nil {
+			return err
+		}
 		return s.refuse(ctx, t, audit.FactorDisabled, p.detail.limit(throttle.LimitFactorDisabled), wrongCode())
 	case tally.ClosedUntil.After(s.now()):
 		return s.refuse(ctx, t, audit.FactorPaused, p.detail.limit(throttle.LimitFactorPaused), wrongCode())

@@ -110,6 +110,11 @@ func (f *Follower) PasswordSet(ctx context.Context, caller scim.Caller, userID s
 	return f.announce(ctx, caller, userID, user, kind)
 }
 
+// Warn announces what may be somebody else's doing: there is no change to it.
+func (f *Follower) Warn(ctx context.Context, caller scim.Caller, userID string, user schema.Object, kind delivery.NoticeKind) error {
+	return f.announce(ctx, caller, userID, user, kind)
+}
+
 // changedKind names what became of a value of the path.
 func (p *Path) changedKind(has bool) delivery.NoticeKind {
 	switch {

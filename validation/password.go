@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/schema"
 	"github.com/sallyport-id/sallyport/scim"
+	"github.com/sallyport-id/sallyport/validation/delivery"
 	"github.com/sallyport-id/sallyport/validation/throttle"
 )
 
@@ -166,10 +167,16 @@ func (s *Service) prove(ctx context.Context, t Target, present PasswordState, cu
 	if err != nil {
 		return fmt.Errorf("compare password: %w", err)
 	}
-	if !ok {
-		return s.failed(ctx, t, "", wrongPassword())
+	if ok {
+		return nil
 	}
-	return nil
+	if d.Last { // told once, when the ceiling is reached
+		err := s.cfg.Follower.announce(context.WithoutCancel(ctx), t.Caller, t.User.ID, t.User.Object, delivery.NoticePasswordPaused)
+		if err != nil {
+			return err
+		}
+	}
+	return s.failed(ctx, t, "", wrongPassword())
 }
 
 // failed records a wrong password. If it cannot be recorded the request fails.

@@ -30,6 +30,7 @@ func Failures(t *testing.T, o *Opener) {
 		{"agrees with a model", factorModel},
 		{"passwords are delayed by address", passwordDelays},
 		{"a hundred passwords in a row need a known browser", passwordCeiling},
+		{"one try of many at once reaches the ceiling", passwordLast},
 		{"a success clears the account and its own bucket", passwordSuccess},
 		{"200 parallel passwords on two nodes", passwordRace},
 		{"a password is not counted inside a transaction", passwordCommits},
@@ -288,7 +289,7 @@ func passwordCeiling(t *testing.T, o *Opener, nodes []*storage.DB) {
 	p, account := passwordLimits(t, o, nodes[0]), NewID(t)
 	ok := throttle.Decision{Allowed: true}
 	for i := range 100 {
-		wantTry(t, p, throttle.Try{Account: account, IP: address(i)}, ok)
+		wantTry(t, p, throttle.Try{Account: account, IP: address(i)}, throttle.Decision{Allowed: true, Last: i == 99})
 	}
 	ceiling := throttle.Decision{RetryAfter: 30 * time.Second, Limit: throttle.LimitPasswordCeiling}
 	wantTry(t, p, throttle.Try{Account: account, IP: address(200)}, ceiling)
@@ -358,6 +359,33 @@ func passwordRace(t *testing.T, o *Opener, nodes []*storage.DB) {
 	spread := NewID(t)
 	if n := race(func(i int) throttle.Try { return throttle.Try{Account: spread, IP: address(i)} }); n != 100 {
 		t.Errorf("%d of 200 parallel tries from everywhere compared, want 100", n)
+	}
+}
+
+// Whoever reaches the ceiling is told so, so that its user is told once.
+func passwordLast(t *testing.T, o *Opener, nodes []*storage.DB) {
+	p := []*throttle.Passwords{passwordLimits(t, o, nodes[0]), passwordLimits(t, o, nodes[1])}
+	account := NewID(t)
+	var last atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 150 {
+		wg.Go(func() {
+			d, err := p[i%2].Attempt(context.Background(), throttle.Try{Account: account, IP: address(i)})
+			if err != nil {
+				t.Errorf("Attempt: %v", err)
+			}
+			if d.Last {
+				last.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if n := last.Load(); n != 1 {
+		t.Errorf("%d tries are the last, want 1", n)
+	}
+	d, err := p[0].Attempt(t.Context(), throttle.Try{Account: account, IP: address(999), Known: true})
+	if err != nil || !d.Allowed || d.Last {
+		t.Errorf("a known browser past the ceiling: %+v, %v", d, err)
 	}
 }
 

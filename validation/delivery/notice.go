@@ -55,6 +55,19 @@ const (
 	NoticeIdentityUnlinked NoticeKind = "identity_unlinked"
 )
 
+// The kinds of notices about what may be somebody else's doing.
+const (
+	// NoticeNewBrowser: somebody logged in with a browser that had not been used
+	// for the account before.
+	NoticeNewBrowser NoticeKind = "new_browser"
+	// NoticePasswordPaused: so many wrong passwords in a row that the password
+	// counts in known browsers only, until it is set anew.
+	NoticePasswordPaused NoticeKind = "password_paused"
+	// NoticeFactorDisabled: so many wrong codes in a row that a second factor takes
+	// no more.
+	NoticeFactorDisabled NoticeKind = "factor_disabled"
+)
+
 // NoticeKinds lists all kinds.
 func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
@@ -65,6 +78,7 @@ func NoticeKinds() []NoticeKind {
 		NoticeSecondPasswordAdded, NoticeSecondPasswordReplaced, NoticeSecondPasswordRemoved, NoticeRecoveryCodesMade,
 		NoticeRecoveryCodesRemoved, NoticeRecoveryCodeUsed, NoticeRecoveryCodesFew, NoticeFactorsReset, NoticeMovedIn,
 		NoticeIdentityLinked, NoticeIdentityUnlinked,
+		NoticeNewBrowser, NoticePasswordPaused, NoticeFactorDisabled,
 	}
 }
 
@@ -107,8 +121,11 @@ func (t *templates) notice(n Notice) content {
 	if n.Own {
 		author = "notice.by_user"
 	}
-	if n.Kind == NoticePasswordRecovered {
+	switch n.Kind {
+	case NoticePasswordRecovered:
 		author = "notice.by_message"
+	case NoticePasswordPaused, NoticeFactorDisabled:
+		author = "notice.by_stranger"
 	}
 	if n.IP == "" {
 		network = "notice.command"

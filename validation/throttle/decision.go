@@ -14,6 +14,7 @@ type Decision struct {
 	Allowed    bool
 	RetryAfter time.Duration // if not allowed: how long until it may be, more than 0
 	Limit      string        // if not allowed: which limit, for audit and metrics, never for the client
+	Last       bool          // allowed, and if it fails none is allowed after it: the ceiling is reached now
 }
 
 // Seconds returns RetryAfter for the header of that name (RFC 9110 section

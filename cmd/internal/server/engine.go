@@ -76,6 +76,7 @@ func (d *Directory) newEngine(ctx context.Context, l *limits, states *state.Seal
 		Extras: d.db, Devices: d.db, Records: d.db, Paths: d.follower.Paths, States: states,
 		Delivery: d.Delivery, Outbox: d.db, Audit: d.db, Life: authn.SessionLife{Idle: idle, Absolute: absolute},
 		RememberFor: d.cfg.RememberDevice.Life(), MayEnrol: d.mayEnrol, Skew: d.cfg.SecondFactors.TOTP.Skew, KnownKey: known, PasswordChanged: d.passwordChanged,
+		Warn:        d.warn,
 		Compromised: d.passwordCompromised(), Reused: d.loginReused(),
 		Confirmed:      d.valueConfirmed,
 		Federation:     federation,

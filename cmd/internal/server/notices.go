@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/sallyport-id/sallyport/authn"
+	"github.com/sallyport-id/sallyport/scim"
 	"github.com/sallyport-id/sallyport/validation"
 	"github.com/sallyport-id/sallyport/validation/delivery"
 )
@@ -24,3 +26,19 @@ func (d *Directory) noticeSender() *validation.NoticeSender {
 // SendNotices sends the notices that are due, as every node does again and
 // again, and returns how many went out.
 func (d *Directory) SendNotices(ctx context.Context) (int, error) { return d.noticeSender().Send(ctx) }
+
+// warn leaves a notice of what may be somebody else's doing. The first browser of
+// an account is no news.
+func (d *Directory) warn(ctx context.Context, v authn.Visitor, u authn.User, kind delivery.NoticeKind) error {
+	caller := scim.Caller{}
+	if v.IP.IsValid() {
+		caller.IP = v.IP.String()
+	}
+	if kind == delivery.NoticeNewBrowser {
+		caller.UserID = u.ID
+		if first, err := d.db.FirstLogin(ctx, u.ID, d.now()); err != nil || first {
+			return err
+		}
+	}
+	return d.follower.Warn(ctx, caller, u.ID, u.Object, kind)
+}

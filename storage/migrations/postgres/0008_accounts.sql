@@ -43,3 +43,6 @@ CREATE TABLE password_history (
   PRIMARY KEY (user_id, at)
 );
 ALTER TABLE user_security ADD COLUMN must_change_reason TEXT COLLATE "C" NOT NULL DEFAULT '';
+
+-- When a user first logged in with a browser that was not known; 0: never.
+ALTER TABLE user_security ADD COLUMN logged_in_at BIGINT NOT NULL DEFAULT 0;

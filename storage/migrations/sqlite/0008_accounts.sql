@@ -43,3 +43,6 @@ CREATE TABLE password_history (
   PRIMARY KEY (user_id, at)
 ) WITHOUT ROWID;
 ALTER TABLE user_security ADD COLUMN must_change_reason TEXT NOT NULL DEFAULT '';
+
+-- When a user first logged in with a browser that was not known; 0: never.
+ALTER TABLE user_security ADD COLUMN logged_in_at INTEGER NOT NULL DEFAULT 0;
