@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/sallyport-id/sallyport/authn"
 	"github.com/sallyport-id/sallyport/authn/federated"
@@ -180,6 +181,9 @@ func (d *Directory) claims(ctx context.Context, p federated.Provider, id federat
 		names = append(names, address)
 	}
 	for _, name := range names {
+		if strings.ContainsFunc(name, unicode.IsControl) {
+			continue // nobody is called so, and the directory refuses it
+		}
 		_, err := d.db.UserByLogin(ctx, name)
 		if err != nil && !errors.Is(err, authn.ErrNoUser) {
 			return "", err

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -232,6 +233,42 @@ func TestFederatedCreationClaims(t *testing.T) {
 		w.app.Redeem(t, w.travel(t, w.traveller(t)).Code(t))
 		w.says(map[string]any{"sub": "uma", "preferred_username": "uma", "email": "uma@home.example"})
 		w.app.Redeem(t, w.travel(t, w.traveller(t)).Code(t))
+	}, byAddress, func(p *config.IdentityProvider) {
+		p.Create = config.Create{Enabled: true, Attributes: map[string]string{"userName": "preferred_username", "emails": "email"}}
+	})
+}
+
+// TestFederatedCreationRace: one account elsewhere that arrives in many browsers
+// at once makes one user, in whom all of them end up or nowhere.
+func TestFederatedCreationRace(t *testing.T) {
+	t.Parallel()
+	eachAbroad(t, func(t *testing.T, w abroad) {
+		w.says(map[string]any{"sub": "zoe", "preferred_username": "zoe", "email": "zoe@corp.example", "email_verified": true})
+		const browsers = 12
+		pages := make([]servertest.Page, browsers)
+		var backs [browsers]string
+		all := make([]*servertest.Browser, browsers)
+		for i := range browsers {
+			all[i] = w.Browser(t)
+			backs[i] = w.comeBack(t, w.travel(t, all[i]).Away)
+		}
+		var wg sync.WaitGroup
+		for i := range browsers {
+			wg.Go(func() { pages[i] = all[i].Open(backs[i]) })
+		}
+		wg.Wait()
+		in := 0
+		for _, p := range pages {
+			if p.Away != nil && p.Away.Query().Has("code") {
+				in++
+			} else if p.Status != http.StatusUnprocessableEntity && p.Status != http.StatusServiceUnavailable {
+				t.Errorf("%d at %s: %s", p.Status, p.URL, p.Text())
+			}
+		}
+		r := w.Do(t, http.MethodGet, `/scim/v2/Users?filter=emails.value+eq+"zoe@corp.example"`, w.Token(t, "compat"), "")
+		if in == 0 || !strings.Contains(r.Body, `"totalResults":1`) || len(w.events(t, audit.FederationLinked)) != 1 {
+			t.Errorf("%d browsers are in; users: %s", in, r.Body)
+		}
 	}, byAddress, func(p *config.IdentityProvider) {
 		p.Create = config.Create{Enabled: true, Attributes: map[string]string{"userName": "preferred_username", "emails": "email"}}
 	})
