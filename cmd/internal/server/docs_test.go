@@ -102,6 +102,46 @@ func TestASVS(t *testing.T) {
 	}
 }
 
+// TestPeerRows holds the table of what broke elsewhere, in docs/security.md,
+// against the tests that exist, both ways: every row names tests of its number,
+// or says why there is none, and no such test is missing in it.
+func TestPeerRows(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join(repository, "docs/security.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "## What broke elsewhere")
+	tests, named := testNames(t), map[string]bool{}
+	rows := regexp.MustCompile(`(?m)^\| (\d+) \| .+ \| ([^|]+) \|$`).FindAllStringSubmatch(table, -1)
+	for i, m := range rows {
+		if m[1] != strconv.Itoa(i+1) {
+			t.Errorf("row %s stands at %d", m[1], i+1)
+		}
+		names := regexp.MustCompile("`(TestPeer_([0-9]+)\\w*)`").FindAllStringSubmatch(m[2], -1)
+		if len(names) == 0 && !strings.HasPrefix(m[2], "not yet: ") {
+			t.Errorf("row %s names no test", m[1])
+		}
+		for _, n := range names {
+			named[n[1]] = true
+			if n[2] != m[1] || !tests[n[1]] {
+				t.Errorf("row %s names %s, which is of another row or does not exist", m[1], n[1])
+			}
+		}
+	}
+	if len(rows) != peerRows {
+		t.Errorf("%d rows, want %d", len(rows), peerRows)
+	}
+	for name := range tests {
+		if strings.HasPrefix(name, "TestPeer_") && !named[name] {
+			t.Errorf("%s is not in the table", name)
+		}
+	}
+}
+
+// peerRows is how many rows the table of what broke elsewhere has.
+const peerRows = 47
+
 // TestEveryAuditEventIsDocumented keeps docs/audit.md whole: every name of
 // package audit is there, and no other.
 func TestEveryAuditEventIsDocumented(t *testing.T) {
