@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base32"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,9 @@ func (m MovedApp) enrolment(userID string, now time.Time) (totp.Enrolment, error
 	secret, err := decodeBase32(m.Secret)
 	if err != nil {
 		return totp.Enrolment{}, err
+	}
+	if least, most := totp.SecretBounds(); len(secret) < least || len(secret) > most {
+		return totp.Enrolment{}, invalidValue(fmt.Sprintf("The TOTP secret must be of %d to %d bytes, not %d.", least, most, len(secret)))
 	}
 	cfg := totp.Config{Algorithm: totp.Algorithm(strings.ToUpper(m.Algorithm)), Digits: m.Digits, Period: m.Period, SecretBytes: len(secret)}
 	standard := totp.Default()

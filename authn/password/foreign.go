@@ -81,7 +81,7 @@ func parseForeign(text string) (foreign, error) {
 			return r.read(text)
 		}
 	}
-	return nil, fmt.Errorf("%w: its form is not known", ErrForeign)
+	return nil, fmt.Errorf("%w: its form is not known, or one that is refused: invite the user instead", ErrForeign)
 }
 
 // plainForm takes away the name that an LDAP directory or Django puts before a

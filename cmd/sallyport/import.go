@@ -28,7 +28,7 @@ type importCmd struct {
 
 // Help is shown by --help.
 func (*importCmd) Help() string {
-	return `NDJSON has one SCIM resource a line, as export writes it: users, groups and custom types, in any order. CSV has a header that names attributes: userName, name.givenName, emails[type eq "work"].value, active, password …
+	return `NDJSON has one SCIM resource a line, as export writes it: users, groups and custom types, in any order. CSV has a header that names attributes: userName, name.givenName, "emails[type eq ""work""].value", active, password …
 
 A row is matched with a resource that is there by id, externalId, and userName (groups: displayName). An NDJSON row then replaces it; a CSV row changes only the attributes of its header, and an empty field clears. Members of groups are named by id, externalId or name. The file may be imported again, also after an interruption: nothing is doubled.
 

@@ -65,6 +65,9 @@ func (c Config) Validate(prefix string) error {
 	return errors.Join(errs...)
 }
 
+// SecretBounds returns how long a secret may be, in bytes.
+func SecretBounds() (least, most int) { return leastSecretBytes, mostSecretBytes }
+
 func (a Algorithm) known() (otp.Algorithm, bool) {
 	switch a {
 	case SHA1:

@@ -173,7 +173,7 @@ func TestMoveInRefusals(t *testing.T) {
 		{map[string]any{"passwordHash": "$6$rounds=5000$secretsalt$x"}, "its form is not known"},
 		{map[string]any{"passwordHash": strings.Replace(hash, "$10$", "$20$", 1)}, "bcrypt of cost 20; at most 14"},
 		{map[string]any{"passwordHash": 5}, "passwordHash must be a string"},
-		{map[string]any{"totpSecret": "JBSWY3DP"}, "TOTP secret_bytes must be 16 to 64, not 5"},
+		{map[string]any{"totpSecret": "JBSWY3DP"}, "The TOTP secret must be of 16 to 64 bytes, not 5."},
 		{map[string]any{"totpSecret": "not base32 at all 01"}, "The TOTP secret is not base32."},
 		{map[string]any{"totpSecret": movedSecret, "totpDigits": 7}, "TOTP digits must be 6 or 8, not 7"},
 		{map[string]any{"totpSecret": movedSecret, "totpPeriod": 1}, "TOTP period must be"},

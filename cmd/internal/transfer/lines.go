@@ -95,6 +95,9 @@ func newCSVSource(r io.Reader) (*csvSource, []string, error) {
 	if errors.Is(err, io.EOF) {
 		return nil, nil, errors.New("the file is empty: its first line must name the attributes")
 	}
+	if errors.Is(err, csv.ErrBareQuote) {
+		return nil, nil, errors.New(`the header has a name with quotes: write it as "emails[type eq ""work""].value", quotes around it and doubled in it`)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read CSV header: %w", err)
 	}

@@ -211,6 +211,7 @@ func TestCSVFaults(t *testing.T) {
 		{"twice", "userName,USERNAME\na,b\n", "stands twice"},
 		{"no boolean", "userName,active\na,2\n", "wants true or false"},
 		{"short row", "userName,title\na\n", "the row has 1 fields, the header 2"},
+		{"bare quotes", "userName,emails[type eq \"work\"].value\na,b\n", `write it as "emails[type eq ""work""].value"`},
 		{"open quote", "userName,title\na,\"b\n", "not CSV"},
 		{"no key", "userName,title\n,b\n", "no userName or externalId"},
 	}
