@@ -120,6 +120,9 @@ type Config struct {
 	// RememberFor is how long a browser can stay remembered, a day to a year; 0: no
 	// browser is.
 	RememberFor time.Duration
+	// RememberedBy are the factors whose proof can make a browser remembered (see
+	// acr.RememberedBy); nil: all.
+	RememberedBy []acr.Factor
 	// Federation is for logins at providers elsewhere; nil: there are none.
 	Federation *Federation
 	// MayEnrol says who may enrol a second factor while logging in, where a

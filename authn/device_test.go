@@ -56,6 +56,41 @@ func (b *browser) password(asked want) (string, authn.Step) {
 	return id, b.next(id)
 }
 
+// TestRememberedOnlyByItsEqual: what a remembered browser may not stand for
+// remembers none, though the box was ticked.
+func TestRememberedOnlyByItsEqual(t *testing.T) {
+	t.Parallel()
+	eachRemembering(t, func(w *world) {
+		w.enrolAddress(w.ann, "secondFactorEmail", "ann@example.org")
+		w.engine = w.node(w.db, func(cfg *authn.Config) {
+			cfg.RememberFor, cfg.RememberedBy = 30*24*time.Hour, []acr.Factor{acr.TOTP}
+		})
+		b := w.browser()
+		id := b.begin(reach("Remembered"))
+		b.mustLogin(id, "ann", annPassword)
+		b.remember(id)
+		w.check(b.choose(id, "", acr.EmailOTP, ""))
+		if ask := stepIs[authn.AskCode](w, b.next(id)); ask.MayRemember {
+			w.Error("the box is there for a mailed code")
+		}
+		b.mustCode(id, w.lastCode())
+		b.mustIssue(id)
+		if len(b.v.Devices) != 0 {
+			w.Error("a mailed code made this browser remembered")
+		}
+		other := w.browser()
+		id = other.begin(reach("Remembered"))
+		other.mustLogin(id, "ann", annPassword)
+		w.check(other.choose(id, "", acr.TOTP, ""))
+		other.remember(id)
+		other.mustCode(id, w.appCode())
+		other.mustIssue(id)
+		if len(other.v.Devices) != 1 {
+			w.Error("the app made no browser remembered")
+		}
+	})
+}
+
 func TestRememberedBrowser(t *testing.T) {
 	t.Parallel()
 	eachRemembering(t, func(w *world) {

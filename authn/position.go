@@ -276,7 +276,7 @@ func (e *Engine) furtherStep(p *position, step acr.Step) Step {
 	}
 	m := open[chosen]
 	others := choicesOf(slices.Delete(slices.Clone(open), chosen, chosen+1))
-	may, remember := !confirms && e.mayRemember(p), p.txn.Progress.Remember
+	may, remember := !confirms && e.mayRemember(p) && e.remembers(m.Factor), p.txn.Progress.Remember
 	if m.Factor == acr.Passkey {
 		return AskPasskey{
 			User: p.held.user, Choice: m.Choice, Others: others, MaySkip: pick.MaySkip,
@@ -285,7 +285,7 @@ func (e *Engine) furtherStep(p *position, step acr.Step) Step {
 	}
 	ask := AskCode{
 		User: p.held.user, Choice: m.Choice, Digits: e.digitsOf(m), Confirms: confirms, Others: others, MaySkip: pick.MaySkip,
-		MayRemember: may && m.Factor != acr.RecoveryCode, Remember: remember, Reason: step.Reason,
+		MayRemember: may, Remember: remember, Reason: step.Reason,
 	}
 	sent, begun := p.txn.Progress.Sent, p.txn.Progress.Begun
 	switch {

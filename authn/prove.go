@@ -88,8 +88,7 @@ func (e *Engine) prove(ctx context.Context, p *position, s shown) (Grants, error
 }
 
 // used notes when a further credential was used, and remembers the browser if
-// that was asked for. What saves a user who has lost the others, a recovery
-// code, makes no browser remembered.
+// that was asked for.
 func (e *Engine) used(ctx context.Context, p *position, s shown, remember bool, grants *Grants) error {
 	if s.factor == acr.Password {
 		return nil // logins are listed elsewhere
@@ -97,7 +96,7 @@ func (e *Engine) used(ctx context.Context, p *position, s shown, remember bool, 
 	if err := e.cfg.Settings.UseCredential(ctx, s.user.ID, s.credential, e.now()); err != nil {
 		return fmt.Errorf("record use of credential: %w", err)
 	}
-	if s.first || !remember || s.factor == acr.RecoveryCode || e.cfg.RememberFor == 0 {
+	if s.first || !remember || !e.remembers(s.factor) {
 		return nil
 	}
 	devices, err := e.remember(ctx, p, s.user)

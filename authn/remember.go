@@ -61,6 +61,12 @@ func (e *Engine) mayRemember(p *position) bool {
 	return e.cfg.RememberFor != 0 && p.held != nil && asksDevice(p.req)
 }
 
+// remembers reports whether a proof of a factor can make a browser remembered.
+// What saves a user who has lost the others, a recovery code, makes none.
+func (e *Engine) remembers(f acr.Factor) bool {
+	return e.cfg.RememberFor != 0 && f != acr.RecoveryCode && (e.cfg.RememberedBy == nil || slices.Contains(e.cfg.RememberedBy, f))
+}
+
 // asksDevice reports whether a remembered browser can matter to a requirement.
 func asksDevice(r acr.Requirement) bool {
 	device := func(a acr.ACR) bool {

@@ -68,6 +68,10 @@ func (d *Directory) newEngine(ctx context.Context, l *limits, states *state.Seal
 	if err != nil {
 		return err
 	}
+	acrs, err := ACRs(d.cfg)
+	if err != nil {
+		return err
+	}
 	idle, absolute := d.cfg.SessionLife()
 	cfg := authn.Config{
 		Users: d.db, Txns: d.db, Sessions: d.db, Ender: d.db, Tx: d.db, Passwords: d.db, Hasher: loginHasher{d.hasher},
@@ -78,6 +82,7 @@ func (d *Directory) newEngine(ctx context.Context, l *limits, states *state.Seal
 		RememberFor: d.cfg.RememberDevice.Life(), MayEnrol: d.mayEnrol, Skew: d.cfg.SecondFactors.TOTP.Skew, KnownKey: known, PasswordChanged: d.passwordChanged,
 		Warn:        d.warn,
 		Compromised: d.passwordCompromised(), Reused: d.loginReused(),
+		RememberedBy:   acr.RememberedBy(acrs),
 		Confirmed:      d.valueConfirmed,
 		Federation:     federation,
 		Authenticators: authenticators,
