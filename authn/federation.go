@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/audit"
@@ -327,7 +329,7 @@ func (e *Engine) returnedLogin(ctx context.Context, v Visitor, t Txn, a federate
 	if !open {
 		return Grants{}, e.refuseUpstream(ctx, v, t, provider, keep.Known, reasonDisabled, nil)
 	}
-	id, err := provider.Upstream.Finish(ctx, keep.Upstream, a)
+	id, err := sound(provider.Upstream.Finish(ctx, keep.Upstream, a))
 	if reason, ok := federated.ReasonOf(err); ok {
 		return Grants{}, e.refuseUpstream(ctx, v, t, provider, keep.Known, string(reason), err)
 	}
@@ -338,6 +340,31 @@ func (e *Engine) returnedLogin(ctx context.Context, v Visitor, t Txn, a federate
 		return Grants{}, e.refuseUpstream(ctx, v, t, provider, keep.Known, string(federated.Stale), nil)
 	}
 	return e.admit(ctx, v, t, provider, id, keep.Known)
+}
+
+// longestDisplay is how much is kept of what an account is called, in bytes.
+const longestDisplay = 200
+
+// sound refuses an identity that no database keeps as it is, and cleans the name
+// of the account, which is shown to people: it has neither controls nor marks
+// that change the direction of a text.
+func sound(id federated.Identity, err error) (federated.Identity, error) {
+	if err != nil {
+		return id, err
+	}
+	for _, text := range []string{id.Issuer, id.Subject} {
+		if text == "" || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+			return id, federated.Refuse(federated.NoSubject, "what names the account has characters that no name has", nil)
+		}
+	}
+	name := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(id.Name, ""))
+	id.Name = strings.ToValidUTF8(name[:min(len(name), longestDisplay)], "")
+	return id, nil
 }
 
 // clockSkew is how far the clock of a provider may be behind ours.
@@ -561,7 +588,7 @@ func (e *Engine) unsolicited(ctx context.Context, v Visitor, a federated.Answer)
 		ev := event(v, audit.FederationLoginRefused, "", "", loginDetail{Upstream: known(e.cfg.Federation.Providers, a.Provider)})
 		return Return{}, Grants{}, e.refuse(ctx, ev, string(federated.NotAsked), &Refusal{Reason: UpstreamInvalid})
 	}
-	id, err := upstream.FinishUnsolicited(ctx, a)
+	id, err := sound(upstream.FinishUnsolicited(ctx, a))
 	if reason, ok := federated.ReasonOf(err); ok {
 		return Return{}, Grants{}, e.refuseUpstream(ctx, v, Txn{}, provider, "", string(reason), err)
 	}

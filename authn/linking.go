@@ -130,7 +130,7 @@ func (e *Engine) link(ctx context.Context, by Linker, pending federated.Pending,
 	if !open {
 		return federated.Link{}, e.refuseLink(ctx, by, p, reasonDisabled, nil)
 	}
-	id, err := p.Upstream.Finish(ctx, keep.Upstream, a)
+	id, err := sound(p.Upstream.Finish(ctx, keep.Upstream, a))
 	if reason, ok := federated.ReasonOf(err); ok {
 		return federated.Link{}, e.refuseLink(ctx, by, p, string(reason), err)
 	}

@@ -238,6 +238,31 @@ func TestFederatedCreationClaims(t *testing.T) {
 	})
 }
 
+// TestFederatedOddTexts: what no database takes as a text is refused or cleaned,
+// and is no fault of the server.
+func TestFederatedOddTexts(t *testing.T) {
+	t.Parallel()
+	eachAbroad(t, func(t *testing.T, w abroad) {
+		w.NewPerson(t, "zoe", mailbox("zoe"))
+		w.NewPerson(t, "ann", mailbox("ann"))
+		for name, claims := range map[string]map[string]any{
+			"subject":  {"sub": "z\u0000e", "email": "zoe@corp.example", "email_verified": true},
+			"acr":      {"sub": "1", "acr": "\u0000", "amr": []string{"\u0000"}, "email": "nobody@corp.example", "email_verified": true},
+			"address":  {"sub": "2", "email": "zo\u0000e@corp.example", "email_verified": true},
+			"long sub": {"sub": strings.Repeat("x", 256), "email": "zoe@corp.example", "email_verified": true},
+		} {
+			w.says(claims)
+			wantRefused(t, name, w.travel(t, w.traveller(t)), http.StatusUnprocessableEntity)
+		}
+		for _, name := range []string{"A\u0000\u202e<b>\n", strings.Repeat("x", 199) + "ööö"} {
+			w.says(map[string]any{"sub": "3", "name": name, "email": "ann@corp.example", "email_verified": true})
+			b := w.traveller(t)
+			w.app.Redeem(t, w.travel(t, b).Code(t))
+			b.Submit(b.Open("/account/security"), "unlink")
+		}
+	}, byAddress)
+}
+
 // TestFederatedCreationRace: one account elsewhere that arrives in many browsers
 // at once makes one user, in whom all of them end up or nowhere.
 func TestFederatedCreationRace(t *testing.T) {
