@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/audit"
@@ -60,7 +61,7 @@ func proved(v Visitor, name audit.Name, clientID, userID, sessionID string, d lo
 	return out
 }
 
-func cut(agent string) string { return agent[:min(len(agent), longestAgent)] }
+func cut(agent string) string { return strings.ToValidUTF8(agent[:min(len(agent), longestAgent)], "") }
 
 // record appends events, in the transaction of ctx if there is one.
 func (e *Engine) record(ctx context.Context, events ...audit.Event) error {

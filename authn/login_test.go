@@ -363,3 +363,17 @@ func TestFailsClosed(t *testing.T) {
 		}
 	})
 }
+
+// TestOddUserAgent: whatever a browser calls itself, it logs in.
+func TestOddUserAgent(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		for _, agent := range []string{"Caf\xe9/1.0", strings.Repeat("x", 255) + "ö"} {
+			b := w.browser()
+			b.v.UserAgent = agent
+			id := b.begin(want{ACRs: []string{"Default"}})
+			b.mustLogin(id, "ann", annPassword)
+			b.mustIssue(id)
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/sallyport-id/sallyport/authn/audit"
 	"github.com/sallyport-id/sallyport/validation/delivery"
@@ -12,7 +13,7 @@ import (
 // longestAgent is where the User-Agent is cut in events, in bytes.
 const longestAgent = 256
 
-func cut(agent string) string { return agent[:min(len(agent), longestAgent)] }
+func cut(agent string) string { return strings.ToValidUTF8(agent[:min(len(agent), longestAgent)], "") }
 
 // detail is the detail of the events of accounts. It holds no secret, no typed
 // name and no whole destination.
