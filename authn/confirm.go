@@ -44,7 +44,7 @@ func (e *Engine) awaits(ctx context.Context, p *position, ledger []acr.Proof, ha
 	switch {
 	case failed && fail.Reason == acr.Unreachable, !asks && !failed:
 		return nil // the value makes no difference
-	case failed, step.First, slices.ContainsFunc(step.Usable, func(u acr.Enrolment) bool { return !oneOf(found, u) }):
+	case failed, step.First, slices.ContainsFunc(step.Usable, func(u acr.Enrolment) bool { return !oneOf(found, u) && !p.factors.wornOut(u) }):
 		p.decision = without(d, found, p.decision)
 		return nil
 	}
@@ -84,6 +84,11 @@ func firstOf(d acr.Decision) (acr.Step, bool) {
 
 func oneOf(all []means, u acr.Enrolment) bool {
 	return slices.ContainsFunc(all, func(m means) bool { return m.is(u) })
+}
+
+// wornOut reports whether wrong codes have closed a credential for good.
+func (f factors) wornOut(u acr.Enrolment) bool {
+	return slices.ContainsFunc(f.means, func(m means) bool { return m.closed && m.is(u) })
 }
 
 // without is a decision that asks for nothing but what the user has; otherwise

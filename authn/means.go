@@ -266,10 +266,22 @@ func (e *Engine) enrolments(f factors) []acr.Enrolment {
 	for _, l := range f.links {
 		out = append(out, acr.Enrolment{Factor: acr.Federated, Credential: linkCredential(l)})
 	}
-	for _, m := range f.usable() {
+	for _, m := range f.standing() {
 		out = append(out, e.enrolmentsOf(m)...)
 	}
 	return out
+}
+
+// standing are the means that decide what is in reach: those that may be shown,
+// or, where wrong codes have closed every one for good, those. Nobody is asked
+// for them, but neither do they open a way to a weaker level or to an enrolment:
+// else whoever knows the password could wear them out.
+func (f factors) standing() []means {
+	open := f.usable()
+	if len(open) > 0 || !f.enabled {
+		return open
+	}
+	return f.means
 }
 
 // enrolmentsOf are the credentials that the means may be.
