@@ -191,9 +191,9 @@ func (w *Web) askLogin(r *request, t authn.Txn, v view, s authn.AskLogin, re *re
 			b.Password = true
 		case acr.Passkey:
 			b.Passkey = true
-		case acr.TOTP, acr.EmailOTP, acr.SMSOTP, acr.VoiceOTP, acr.RecoveryCode:
+		case acr.Federated: // by its providers
+		default: // codes that are sent, and what services of others judge
 			b.Codes = append(b.Codes, f)
-		default: // first factors that the pages cannot ask for
 		}
 	}
 	v.Title, v.Body = "login.title", b
@@ -202,6 +202,14 @@ func (w *Web) askLogin(r *request, t authn.Txn, v view, s authn.AskLogin, re *re
 		v.Title = "login.again_title"
 	}
 	return w.page(r, t, pageLogin, v, re)
+}
+
+// Beginning is what the button says that begins a login with a factor.
+func (v view) Beginning(f acr.Factor) string {
+	if key := "login.with_" + string(f); v.Has(key) {
+		return v.T(key)
+	}
+	return v.Named(method{Factor: f})
 }
 
 func accountBody(s authn.AskAccount) []accountChoice {

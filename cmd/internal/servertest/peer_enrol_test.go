@@ -94,3 +94,27 @@ func TestPeer_15_SecondFactorOfOthers(t *testing.T) {
 		}}
 	})
 }
+
+// TestPluggedFactorBeginsOnThePage: the login page offers what services of others
+// judge, and asks alike for a name that is nobody's.
+func TestPluggedFactorBeginsOnThePage(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, "sqlite", func(c *config.Config) {
+		c.Authenticators = map[string]config.Authenticator{"card": {
+			URL: "http://127.0.0.1:9/", Secret: "a secret that both sides share, long", Label: "Staff card",
+			Category: "possession", AMR: []string{"hwk"}, First: true, AllowPrivate: true,
+		}}
+		c.ACRs = append(c.ACRs, config.ACR{Name: "Card", Needs: []config.Need{{AnyOf: []string{"password", "card"}}}})
+	})
+	app := w.Application(t, oidc.Client{Trusted: true})
+	ann := w.NewPerson(t, "ann")
+	for _, name := range []string{ann.UserName, "nobody"} {
+		b := w.Browser(t)
+		p := b.Open(app.AuthURL("acr_values", "Card"))
+		if !strings.Contains(p.Body, `name="factor" value="card"`) {
+			t.Fatalf("nothing begins with a card:\n%s", p.Text())
+		}
+		p = b.Submit(p, "factor", "username", name, "factor", "card")
+		wantKind(t, p, servertest.KindCode)
+	}
+}
