@@ -169,7 +169,8 @@ func methodOf(kind validation.CredentialKind) string {
 func (h *heldFactors) print(a *app) error {
 	yes := map[bool]string{true: "yes", false: "no"}
 	if err := a.table([][]string{
-		{"password", yes[h.Password]}, {"second factor", map[bool]string{true: "on", false: "off"}[h.SecondFactor]},
+		{"password", yes[h.Password]},
+		{"second factor", map[bool]string{true: "on", false: "off"}[h.SecondFactor]},
 		{"remembered browsers", strconv.Itoa(h.Devices)},
 	}); err != nil {
 		return err
