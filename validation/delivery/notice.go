@@ -121,11 +121,10 @@ func (t *templates) notice(n Notice) content {
 	if n.Own {
 		author = "notice.by_user"
 	}
-	switch n.Kind {
-	case NoticePasswordRecovered:
-		author = "notice.by_message"
-	case NoticePasswordPaused, NoticeFactorDisabled:
-		author = "notice.by_stranger"
+	if by, ok := map[NoticeKind]string{
+		NoticePasswordRecovered: "notice.by_message", NoticePasswordPaused: "notice.by_stranger", NoticeFactorDisabled: "notice.by_stranger",
+	}[n.Kind]; ok {
+		author = by
 	}
 	if n.IP == "" {
 		network = "notice.command"
