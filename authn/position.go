@@ -8,6 +8,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/authn/acr"
 	"github.com/sallyport-id/sallyport/authn/session"
+	"github.com/sallyport-id/sallyport/validation"
 	"github.com/sallyport-id/sallyport/validation/throttle"
 )
 
@@ -138,10 +139,17 @@ func asksFirst(d acr.Decision) bool {
 	return false
 }
 
-// mustChange reports whether a password that logged in must be changed first.
+// mustChange reports whether a password that logged in must be changed now: one
+// that an administrator gave before anything else, one that became known
+// elsewhere only when all is proved, for then whoever typed it may be anybody
+// (security.md section 6).
 func (p *position) mustChange() bool {
-	return p.held != nil && p.factors.password.MustChange &&
-		slices.ContainsFunc(p.held.Proofs, func(q session.Proof) bool { return q.Factor == acr.Password })
+	if p.held == nil || !p.factors.password.MustChange ||
+		!slices.ContainsFunc(p.held.Proofs, func(q session.Proof) bool { return q.Factor == acr.Password }) {
+		return false
+	}
+	_, proved := p.decision.(acr.Issue)
+	return proved || p.factors.password.Reason != validation.MustCompromised
 }
 
 // prompt is the step that the decision asks for; false if it asks for none.

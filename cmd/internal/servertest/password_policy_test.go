@@ -63,6 +63,34 @@ func TestBreachedPasswordMustChange(t *testing.T) {
 	}
 }
 
+// TestBreachedPasswordWaitsForTheSecondFactor: whoever knows a password that
+// became known elsewhere may be anybody, so it is changed only when the second
+// factor is shown too.
+func TestBreachedPasswordWaitsForTheSecondFactor(t *testing.T) {
+	t.Parallel()
+	list := filepath.Join(t.TempDir(), "breached.txt")
+	sum := sha1.Sum([]byte("correct horse ann"))
+	w := newTown(t, "sqlite")
+	who := w.withTOTP(t, w.NewPerson(t, "ann"))
+	if err := w.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(list, fmt.Appendf(nil, "%X:3\n", sum), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.Server = servertest.StartAt(t, w.clock.Now, w.Config, func(c *config.Config) { c.Password.BlocklistFile = list })
+	app := w.Application(t, oidc.Client{Trusted: true})
+	b := w.Browser(t)
+	p := password(b, b.Open(app.AuthURL()), who)
+	wantKind(t, p, servertest.KindCode)
+	p = b.Submit(p, "code", "code", who.Code(t))
+	wantKind(t, p, servertest.KindPassword)
+	tokens := app.Redeem(t, b.Submit(p, "password", "new_password", newWords).Code(t))
+	if tokens.ACR() != "MFA" {
+		t.Errorf("acr %q", tokens.ACR())
+	}
+}
+
 // TestPasswordHistoryByAPI: the sub-resource names the rule, and holds users to
 // it.
 func TestPasswordHistoryByAPI(t *testing.T) {
