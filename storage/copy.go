@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,6 +28,11 @@ const (
 // copyTables lists every table with data. Those missing here belong to one
 // database only: schema_migrations, keyring, leases and resource_changes.
 func copyTables() []copyTable {
+	return slices.Concat(directoryTables(), loginTables(), providerTables(), messageTables())
+}
+
+// directoryTables are those of the directory, its tokens and the audit record.
+func directoryTables() []copyTable {
 	return []copyTable{
 		{name: "resources", order: "seq", columns: []string{
 			"seq", "type", "id", "domain", "version", "created", "last_modified", "name_key", "external_id", "doc", "*keys",
@@ -36,23 +42,26 @@ func copyTables() []copyTable {
 		{name: "value_indexes", order: "type, attr", columns: []string{"type", "attr", "state"}, derived: true},
 		{name: "resource_blocks", order: "type, start_id", columns: []string{"type", "start_id", "n"}, derived: true},
 		{name: "members", order: "group_id, member_id", columns: []string{"group_id", "member_id", "member_type"}},
-		{name: "passwords", order: "user_id", columns: []string{"user_id", "hash", "changed_at"}},
 		{name: "tokens", order: "id", columns: []string{
 			"id", "name", "?live", "hash", "scopes", "profile", "overrides", "domain", "?ignore_passwords",
 			"created_at", "expires_at", "revoked_at", "last_used_at", "removals_allowed_until",
 			"user_id", "session_id", "client_id", "?public_client",
 		}},
-		{name: "sessions", order: "id", columns: []string{
-			"id", "user_id", "created_at", "expires_at", "ip", "user_agent", "proofs", "secret_hash", "idle_until",
-		}},
-		{name: "proofs", order: "session_id, id", columns: []string{
-			"session_id", "id", "user_id", "credential", "txn", "factor", "amr", "second", "at",
-		}},
-		{name: "login_txns", order: "id", columns: []string{
-			"id", "purpose", "browser_hash", "client_id", "request", "languages", "login_hint", "progress",
-			"created_at", "idle_until", "expires_at", "issued_at",
-		}},
-		{name: "login_codes", order: "id", columns: []string{"id", "kid", "sealed", "created_at", "expires_at", "claimed_until"}},
+		{name: "removals", order: "token_id, minute", columns: []string{"token_id", "minute", "n"}},
+		{
+			name: "audit_events", order: "id", columns: []string{
+				"id", "time", "event", "outcome", "target_id", "subject_id", "actor_id", "body",
+			},
+			fresh: "event = 'key.created'",
+		},
+		{name: "server_keys", order: "id", columns: []string{"id", "purpose", "kid", "sealed", "created_at", "state"}},
+		{name: "settings", order: "name", columns: []string{"name", "value"}, derived: true},
+	}
+}
+
+// providerTables are those of the provider and the clients.
+func providerTables() []copyTable {
+	return []copyTable{
 		{name: "oauth_clients", order: "id", columns: []string{
 			"id", "doc", "secrets", "registration_hash", "disabled", "created_at", "updated_at",
 		}},
@@ -86,14 +95,24 @@ func copyTables() []copyTable {
 		{name: "oauth_logouts", order: "id", columns: []string{
 			"id", "client_id", "sid", "user_id", "created_at", "claimed_until", "attempts", "next_at",
 		}},
-		{name: "removals", order: "token_id, minute", columns: []string{"token_id", "minute", "n"}},
-		{
-			name: "audit_events", order: "id", columns: []string{
-				"id", "time", "event", "outcome", "target_id", "subject_id", "actor_id", "body",
-			},
-			fresh: "event = 'key.created'",
-		},
-		{name: "server_keys", order: "id", columns: []string{"id", "purpose", "kid", "sealed", "created_at", "state"}},
+	}
+}
+
+// loginTables are those of sessions and logins.
+func loginTables() []copyTable {
+	return []copyTable{
+		{name: "passwords", order: "user_id", columns: []string{"user_id", "hash", "changed_at"}},
+		{name: "sessions", order: "id", columns: []string{
+			"id", "user_id", "created_at", "expires_at", "ip", "user_agent", "proofs", "secret_hash", "idle_until",
+		}},
+		{name: "proofs", order: "session_id, id", columns: []string{
+			"session_id", "id", "user_id", "credential", "txn", "factor", "amr", "second", "at",
+		}},
+		{name: "login_txns", order: "id", columns: []string{
+			"id", "purpose", "browser_hash", "client_id", "request", "languages", "login_hint", "progress",
+			"created_at", "idle_until", "expires_at", "issued_at",
+		}},
+		{name: "login_codes", order: "id", columns: []string{"id", "kid", "sealed", "created_at", "expires_at", "claimed_until"}},
 		{name: "state_keys", order: "id", columns: []string{
 			"id", "kid", "sealed", "state", "created_at", "changed_at", "minted",
 		}},
@@ -109,21 +128,10 @@ func copyTables() []copyTable {
 		}},
 		{name: "factor_epochs", order: "user_id, factor", columns: []string{"user_id", "factor", "epoch"}},
 		{name: "validations", order: "user_id, path", columns: []string{"user_id", "path", "value_hash", "validated_at"}},
-		{name: "send_counts", order: "name, key", columns: []string{"name", "key", "n", "started_at", "ends_at"}},
-		{name: "send_series", order: "key", columns: []string{"key", "n", "last_at", "previous_at", "ends_at"}},
-		{name: "send_outcomes", order: "jti", columns: []string{"jti", "prefix", "sent_at", "verified"}},
-		{name: "prefix_pauses", order: "prefix", columns: []string{"prefix", "until"}},
 		{name: "factor_failures", order: "user_id, factor", columns: []string{
 			"user_id", "factor", "n", "closed_until", "disabled", "last_at",
 		}},
 		{name: "password_failures", order: "scope, key", columns: []string{"scope", "key", "n", "not_before", "last_at"}},
-		{name: "delivery_messages", order: "id", columns: []string{
-			"id", "provider", "provider_id", "channel", "country", "dest_hash", "created_at", "status",
-		}},
-		{name: "inbox_messages", order: "id", columns: []string{"id", "kid", "sealed", "created_at", "expires_at"}},
-		{name: "notices", order: "id", columns: []string{
-			"id", "user_id", "kind", "kid", "sealed", "language", "created_at", "claimed_until", "attempts", "next_at",
-		}},
 		{name: "extra_apps", order: "id", columns: []string{
 			"id", "user_id", "kid", "sealed", "algorithm", "digits", "period", "last_step", "created_at",
 		}},
@@ -156,7 +164,23 @@ func copyTables() []copyTable {
 		}},
 		{name: "account_messages", order: "id", columns: []string{"id", "kid", "sealed", "created_at", "expires_at", "claimed_until"}},
 		{name: "password_history", order: "user_id, at", columns: []string{"user_id", "at", "hash"}},
-		{name: "settings", order: "name", columns: []string{"name", "value"}, derived: true},
+	}
+}
+
+// messageTables are those of what is sent, and its limits.
+func messageTables() []copyTable {
+	return []copyTable{
+		{name: "send_counts", order: "name, key", columns: []string{"name", "key", "n", "started_at", "ends_at"}},
+		{name: "send_series", order: "key", columns: []string{"key", "n", "last_at", "previous_at", "ends_at"}},
+		{name: "send_outcomes", order: "jti", columns: []string{"jti", "prefix", "sent_at", "verified"}},
+		{name: "prefix_pauses", order: "prefix", columns: []string{"prefix", "until"}},
+		{name: "delivery_messages", order: "id", columns: []string{
+			"id", "provider", "provider_id", "channel", "country", "dest_hash", "created_at", "status",
+		}},
+		{name: "inbox_messages", order: "id", columns: []string{"id", "kid", "sealed", "created_at", "expires_at"}},
+		{name: "notices", order: "id", columns: []string{
+			"id", "user_id", "kind", "kid", "sealed", "language", "created_at", "claimed_until", "attempts", "next_at",
+		}},
 	}
 }
 
