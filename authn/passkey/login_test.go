@@ -80,7 +80,7 @@ func TestPeer_40(t *testing.T) {
 		"RP id":                   {before: func(b *bench) { b.rp.ID = "evil.example" }, want: passkey.Invalid},
 		"not verified":            {before: func(b *bench) { b.auth.Options.UserNotVerified = true }, want: passkey.Unverified},
 		"not present":             {before: func(b *bench) { b.auth.Options.UserNotPresent = true }, want: passkey.Invalid},
-		"another key":             {before: func(b *bench) { b.key.Key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2).Key }, want: passkey.Invalid},
+		"another key":             {before: func(b *bench) { b.key.Key = newKey().Key }, want: passkey.Invalid},
 		"user handle":             {before: func(b *bench) { b.auth.Options.UserHandle = []byte("bob") }, want: passkey.Invalid},
 		"no user handle":          {before: func(b *bench) { b.auth.Options.UserHandle = nil }, want: passkey.Invalid},
 		"became copyable":         {before: func(b *bench) { b.auth.Options.BackupEligible = true }, want: passkey.Invalid},

@@ -40,7 +40,7 @@ func newKeyWorldOn(t *testing.T, kind string, edits ...func(*config.Config)) *ke
 	w.app = w.Application(t, oidc.Client{Trusted: true, Scopes: append(scim.OwnScopes(), "openid")})
 	w.rp = virtualwebauthn.RelyingParty{ID: "localhost", Name: "Sallyport", Origin: w.URL()}
 	w.auth = virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: []byte(w.who.ID)})
-	w.key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+	w.key = newKey()
 	return w
 }
 
@@ -127,7 +127,7 @@ func TestPasskeyLogin(t *testing.T) {
 		t.Errorf("a challenge that was used up: %d\n%s", again.Status, again.Text())
 	}
 	unknown := w.key
-	w.key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+	w.key = newKey()
 	if got := w.refused(w.show(other, p), "unknown passkey"); got != refusal {
 		t.Errorf("an unknown passkey is told from one that is wrong:\n%s\n%s", got, refusal)
 	}
@@ -242,7 +242,7 @@ func TestPasskeyRegistration(t *testing.T) {
 	if p := w.b.Submit(page, "passkey", "name", "Twice", "answer", answer); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Text(), "registered already") {
 		t.Errorf("the same key again: %d\n%s", p.Status, p.Text())
 	}
-	w.key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+	w.key = newKey()
 	answer = virtualwebauthn.CreateAttestationResponse(w.rp, w.auth, w.key, *o)
 	if p := w.b.Submit(page, "passkey", "name", "Late", "answer", answer); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Text(), "No passkey was made") {
 		t.Errorf("a challenge that was used up: %d\n%s", p.Status, p.Text())
